@@ -1,0 +1,217 @@
+// Package federation is the one transition function of Coulisse: which signed
+// documents a federation accepts, in which order, and what follows from them.
+//
+// The coordinator runs it inside its replicated state; every node runs it
+// again, in memory, over the log that it follows. So a coordinator can only
+// sequence documents: whatever else it does, a node that replays its log
+// stops at the first entry that these rules refuse.
+//
+// It is deterministic: no clock, no randomness, no map order, no
+// configuration (protocol.md sections 3, 4 and 6; enforced by a test). Time is
+// the entry's own, stamped by the leader. Policies are not evaluated here:
+// each participant evaluates them and says so in its acknowledgement.
+package federation
+
+import (
+	"errors"
+	"fmt"
+
+	"coulisse/protocol"
+	"coulisse/protocol/governance"
+	"coulisse/protocol/tlog"
+)
+
+// Tx is a transaction over the state. Ascend visits the keys with a prefix in
+// ascending order until fn returns false. The caller discards everything when
+// Apply fails.
+type Tx interface {
+	Get(key string) (string, bool)
+	Set(key, value string)
+	Ascend(prefix string, fn func(key, value string) bool)
+}
+
+// Errors of a refused entry. The author is told; nothing has changed.
+var (
+	// ErrOrder: the entry is not the next one, or its time goes back.
+	ErrOrder = errors.New("the entry is out of order")
+	// ErrFork: the author signed under a head that this log never had. One of
+	// the two has been shown another history; stop and compare.
+	ErrFork = errors.New("the author has seen another log")
+	// ErrRefused: a rule of the protocol refuses the document in this state.
+	ErrRefused = errors.New("refused")
+	// ErrNotFound: the document speaks of something that does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrAlready: the same document is in the log already; nothing to do.
+	ErrAlready = errors.New("already in the log")
+)
+
+// refuse words an [ErrRefused] in both languages.
+func refuse(fr, en string, args ...any) error {
+	return protocol.Refuse(ErrRefused, fr, en, args...)
+}
+
+func notActive(id protocol.PartyID) error {
+	return refuse("l'organisation %s n'est pas un membre en règle",
+		"the organisation %s is not a member in good standing", id)
+}
+
+// Size is how many entries the log has.
+func Size(tx Tx) int64 { return loadOr(tx, "size", int64(0)) }
+
+// Head is the log's present head; zero before the genesis.
+func Head(tx Tx) (protocol.Head, error) {
+	size := Size(tx)
+	if size == 0 {
+		return protocol.Head{}, nil
+	}
+	return tlog.HeadAt(tx, size)
+}
+
+// Time is when the last entry was accepted; it never goes back.
+func Time(tx Tx) protocol.Millis { return loadOr(tx, "at", protocol.Millis(0)) }
+
+// Lookup finds the entry that holds exactly this document. Sending a document
+// again, after an answer was lost, is therefore harmless.
+func Lookup(tx Tx, document []byte) (int64, bool) { return load[int64](tx, documentKey(document)) }
+
+func documentKey(document []byte) string { return "document/" + protocol.HashOf(document).String() }
+
+// EntryBytes is the entry as it was appended: the leaf of the Merkle log.
+func EntryBytes(tx Tx, seq int64) ([]byte, bool) {
+	raw, ok := tx.Get(entryKey(seq))
+	return []byte(raw), ok
+}
+
+func entryKey(seq int64) string { return fmt.Sprintf("log/%016x", seq) }
+
+// Apply verifies an entry and carries out what follows from it. On an error
+// the caller must discard the transaction.
+func Apply(tx Tx, e protocol.Entry) error {
+	size := Size(tx)
+	if e.Seq != size {
+		return fmt.Errorf("%w: entry %d after %d entries", ErrOrder, e.Seq, size)
+	}
+	if e.At < Time(tx) || e.At > protocol.MaxInstant {
+		return fmt.Errorf("%w: its time is before the last entry's, or out of range", ErrOrder)
+	}
+	if len(e.Doc) > maxDocument(e.Label) {
+		return refuse("un document a au plus %d octets", "a document has at most %d bytes", maxDocument(e.Label))
+	}
+	if _, ok := Lookup(tx, e.Doc); ok {
+		return ErrAlready
+	}
+	apply, ok := transitions[e.Label]
+	if !ok {
+		return refuse("cette version ne connaît pas ce genre de document; mettez-la à jour",
+			"this version knows no document of this kind; upgrade it")
+	}
+	if size == 0 && e.Label != protocol.LabelGenesis {
+		return refuse("le journal commence par l'acte de fondation", "the log begins with the genesis")
+	}
+	if err := apply(tx, e); err != nil {
+		return fmt.Errorf("%s: %w", e.Label, err)
+	}
+	return keep(tx, e)
+}
+
+// maxDocument bounds an entry's document. The genesis alone is no command of
+// a member's, and holds every founder's card.
+func maxDocument(label protocol.Label) int {
+	if label == protocol.LabelGenesis {
+		return maxGenesis
+	}
+	return protocol.MaxDocument
+}
+
+const maxGenesis = 8 << 20
+
+// keep appends the entry to the log.
+func keep(tx Tx, e protocol.Entry) error {
+	raw, err := protocol.Canonical(e)
+	if err != nil {
+		return err
+	}
+	if err := tlog.Append(tx, e.Seq, raw); err != nil {
+		return err
+	}
+	tx.Set(entryKey(e.Seq), string(raw))
+	save(tx, documentKey(e.Doc), e.Seq)
+	save(tx, "size", e.Seq+1)
+	save(tx, "at", e.At)
+	return nil
+}
+
+// transitions is the table of everything that can happen.
+var transitions = map[protocol.Label]func(Tx, protocol.Entry) error{
+	protocol.LabelGenesis: applyGenesis,
+
+	protocol.LabelProposal: applyProposal,
+	protocol.LabelCosign:   applyCosign,
+	protocol.LabelBallot:   applyBallot,
+	protocol.LabelClose:    applyClose,
+
+	protocol.LabelEnrolment: applyEnrolment,
+	protocol.LabelHello:     applyHello,
+	protocol.LabelDeal:      applyDeal,
+	protocol.LabelReady:     applyReady,
+	protocol.LabelComplaint: applyComplaint,
+	protocol.LabelTicket:    applyTicket,
+
+	protocol.LabelManifest:   applyManifest,
+	protocol.LabelAck:        applyAck,
+	protocol.LabelReserve:    applyReserve,
+	protocol.LabelKeyConfirm: applyKeyConfirm,
+	protocol.LabelUpload:     applyUpload,
+	protocol.LabelOpening:    applyOpening,
+	protocol.LabelResult:     applyResult,
+	protocol.LabelCollected:  applyCollected,
+	protocol.LabelAbort:      applyAbort,
+	protocol.LabelLapse:      applyLapse,
+}
+
+func applyGenesis(tx Tx, e protocol.Entry) error {
+	if e.Seq != 0 {
+		return refuse("une fédération n'a qu'un acte de fondation", "a federation has one genesis")
+	}
+	founding, err := protocol.Decode[protocol.Founding](e.Doc)
+	if err != nil {
+		return err
+	}
+	view, err := governance.Begin(founding)
+	if err != nil {
+		return err
+	}
+	save(tx, viewKey, view)
+	save(tx, "founding", founding)
+	return nil
+}
+
+// Founding is the genesis with its assents.
+func Founding(tx Tx) (protocol.Founding, error) {
+	f, ok := load[protocol.Founding](tx, "founding")
+	if !ok {
+		return f, fmt.Errorf("%w: the log has no genesis yet", ErrNotFound)
+	}
+	return f, nil
+}
+
+// Enrolled is the certificate that a member's node presents.
+func Enrolled(tx Tx, id protocol.MemberID) (protocol.Enrolment, bool) {
+	return load[protocol.Enrolment](tx, "enrolment/"+string(id))
+}
+
+func applyEnrolment(tx Tx, e protocol.Entry) error {
+	doc, err := openReplica[protocol.Enrolment](tx, e)
+	if err != nil {
+		return err
+	}
+	view, err := View(tx)
+	if err != nil {
+		return err
+	}
+	if _, ok := view.Active(doc.Member); !ok {
+		return notActive(protocol.PartyID(doc.Member))
+	}
+	save(tx, "enrolment/"+string(doc.Member), doc)
+	return nil
+}

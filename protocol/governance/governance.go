@@ -1,0 +1,214 @@
+// Package governance counts votes and applies decisions: it is how anybody
+// who holds the genesis and the chain of decisions knows who the members are
+// and what they decided, without believing whoever handed them the chain.
+//
+// It implements protocol.md section 6. It is pure: no clock, no randomness, no
+// network and no storage. The coordinator's replicated state and every node's
+// witness run this same code.
+package governance
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"coulisse/crypto/key"
+	"coulisse/protocol"
+)
+
+// Errors that say what is wrong with a decision, or with a document that would
+// become part of one. Each is final: whoever presents it is at fault, or it
+// was altered on the way. They come as a [protocol.Refusal], with their words.
+var (
+	// ErrGenesis: a founder's assent is missing, repeated or forged.
+	ErrGenesis = errors.New("the genesis is not what its founders signed")
+	// ErrChain: a decision is missing, repeated or out of order.
+	ErrChain = errors.New("the decision does not follow the one before it")
+	// ErrProposal: the proposal is forged or not a member's.
+	ErrProposal = errors.New("the proposal does not count")
+	// ErrCosign: the cosignature is forged, its author's own, or for another
+	// proposal.
+	ErrCosign = errors.New("the cosignature does not count")
+	// ErrBallot: a ballot is forged, for another proposal, or from an
+	// organisation that has no vote.
+	ErrBallot = errors.New("a ballot does not count")
+	// ErrOrder: the ballots are repeated or not in order.
+	ErrOrder = errors.New("the ballots are not in order, one a member")
+	// ErrEarly: the vote was closed before its time with ballots missing.
+	ErrEarly = errors.New("the vote was closed before its time")
+	// ErrRoster: the count is over other members than those in good standing.
+	ErrRoster = errors.New("the decision counts other members than the roster")
+	// ErrTally: the stated count or outcome is not what the ballots give.
+	ErrTally = errors.New("the stated count is not what the ballots give")
+	// ErrEffect: what was decided cannot be done, e.g. expelling a stranger.
+	ErrEffect = errors.New("the decision cannot be applied")
+)
+
+// View is a federation after a number of decisions. It is a value: Apply
+// returns another and leaves its receiver as it was.
+type View struct {
+	Federation protocol.Hash         `json:"federation"`
+	Genesis    protocol.Genesis      `json:"genesis"`
+	Charter    protocol.Charter      `json:"charter"`
+	Members    []Member              `json:"members"`  // ascending, those who left included
+	Policies   []Policy              `json:"policies"` // ascending by name
+	Stewards   *protocol.StewardRoll `json:"stewards,omitempty"`
+	Rolls      int                   `json:"rolls"` // steward elections so far
+	Decisions  int                   `json:"decisions"`
+	// Last is the ID of the last decision, or of the genesis before any.
+	Last protocol.Hash `json:"last"`
+}
+
+// Member is an organisation with its standing.
+type Member struct {
+	Card  protocol.Card `json:"card"`
+	Since int           `json:"since"`         // number of the decision that admitted it; 0 for a founder
+	Left  int           `json:"left,omitzero"` // number of the decision that expelled it
+}
+
+// Active reports whether the member votes and takes part in rounds.
+func (m Member) Active() bool { return m.Left == 0 }
+
+// Policy is an adopted policy.
+type Policy struct {
+	protocol.PolicyText
+	Decision int `json:"decision"` // number of the decision that adopted this text
+}
+
+// Begin verifies a founding: every founder's card, and every founder's assent
+// to exactly this genesis.
+func Begin(f protocol.Founding) (View, error) {
+	if err := f.Genesis.Check(); err != nil {
+		return View{}, fmt.Errorf("%w: %w", ErrGenesis, err)
+	}
+	id, err := f.Genesis.ID()
+	if err != nil {
+		return View{}, err
+	}
+	v := View{Federation: id, Genesis: f.Genesis, Charter: f.Genesis.Charter, Last: id}
+	for _, signed := range f.Genesis.Founders {
+		card, err := protocol.OpenCard(signed)
+		if err != nil {
+			return View{}, fmt.Errorf("%w: %w", ErrGenesis, err)
+		}
+		if err := v.admit(card, 0); err != nil {
+			return View{}, fmt.Errorf("%w: %w", ErrGenesis, err)
+		}
+	}
+	if err := v.checkAssents(f.Assents); err != nil {
+		return View{}, err
+	}
+	return v, nil
+}
+
+// checkAssents wants one assent of each founder.
+func (v View) checkAssents(assents []protocol.Signed[protocol.Assent]) error {
+	assented := map[protocol.PartyID]bool{}
+	for _, signed := range assents {
+		founder, ok := v.Member(protocol.MemberID(signed.By))
+		if !ok || assented[signed.By] {
+			return protocol.Refuse(ErrGenesis,
+				"un assentiment est répété, ou n'est pas celui d'un membre fondateur",
+				"an assent is repeated or not a founder's")
+		}
+		assent, err := protocol.Open(v.Federation, signed, founder.Card.Vote)
+		if err != nil || assent.Genesis != v.Federation {
+			return protocol.Refuse(ErrGenesis,
+				"l'assentiment de %s porte sur autre chose; faites-lui signer cette charte-ci",
+				"the assent of %s is for something else; have it sign this charter", founder.Card.ID)
+		}
+		assented[signed.By] = true
+	}
+	if len(assented) != len(v.Members) {
+		return protocol.Refuse(ErrGenesis,
+			"il manque des signatures\u00a0: %d membres fondateurs sur %d ont signé, il les faut tous",
+			"signatures are missing: %d of %d founders have signed, all of them must", len(assented), len(v.Members))
+	}
+	return nil
+}
+
+// Replay is Begin and then Apply of each decision.
+func Replay(f protocol.Founding, chain []protocol.Decision) (View, error) {
+	v, err := Begin(f)
+	if err != nil {
+		return View{}, err
+	}
+	for _, d := range chain {
+		if v, err = v.Apply(d); err != nil {
+			return View{}, err
+		}
+	}
+	return v, nil
+}
+
+// Member finds an organisation, whatever its standing.
+func (v View) Member(id protocol.MemberID) (Member, bool) {
+	i, ok := v.find(id)
+	if !ok {
+		return Member{}, false
+	}
+	return v.Members[i], true
+}
+
+// Active finds an organisation in good standing.
+func (v View) Active(id protocol.MemberID) (Member, bool) {
+	m, ok := v.Member(id)
+	return m, ok && m.Active()
+}
+
+// Roster is the members in good standing, ascending.
+func (v View) Roster() []Member {
+	return slices.DeleteFunc(slices.Clone(v.Members), func(m Member) bool { return !m.Active() })
+}
+
+// RosterHash names the members in good standing and their keys.
+func (v View) RosterHash() (protocol.Hash, error) {
+	body, err := protocol.Canonical(v.Roster())
+	if err != nil {
+		return protocol.Hash{}, err
+	}
+	return protocol.HashOf(body), nil
+}
+
+// Replica finds a replica's key.
+func (v View) Replica(id protocol.ReplicaID) (key.Public[key.Replica], bool) {
+	for _, r := range v.Genesis.Replicas {
+		if r.ID == id {
+			return r.Key, true
+		}
+	}
+	return key.Public[key.Replica]{}, false
+}
+
+func (v View) find(id protocol.MemberID) (int, bool) {
+	return slices.BinarySearchFunc(v.Members, id, func(m Member, id protocol.MemberID) int {
+		return strings.Compare(string(m.Card.ID), string(id))
+	})
+}
+
+// admit puts a new organisation in its place. No two organisations share a
+// name or a key: one member, one vote, and the keys of one that left stay its
+// own.
+func (v *View) admit(card protocol.Card, decision int) error {
+	i, taken := v.find(card.ID)
+	if taken {
+		return protocol.Refuse(ErrEffect,
+			"le nom %s est déjà pris; choisissez-en un autre",
+			"the name %s is taken; choose another", card.ID)
+	}
+	if len(v.Members) >= protocol.MaxMembers {
+		return protocol.Refuse(ErrEffect,
+			"une fédération a au plus %d membres",
+			"a federation has at most %d members", protocol.MaxMembers)
+	}
+	for _, m := range v.Members {
+		if m.Card.Vote == card.Vote || m.Card.Node == card.Node || m.Card.Envelope == card.Envelope {
+			return protocol.Refuse(ErrEffect,
+				"%s et %s présentent la même clé; chaque organisation crée les siennes",
+				"%s and %s present the same key; each makes its own", m.Card.ID, card.ID)
+		}
+	}
+	v.Members = slices.Insert(slices.Clone(v.Members), i, Member{Card: card, Since: decision})
+	return nil
+}
