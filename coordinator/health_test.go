@@ -1,0 +1,69 @@
+package coordinator
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"strings"
+	"testing"
+	"time"
+
+	"coulisse/protocol"
+)
+
+func TestDiagnose(t *testing.T) {
+	now := time.Now()
+	well := func() []ReplicaStatus {
+		all := make([]ReplicaStatus, 3)
+		for i, id := range []protocol.ReplicaID{"r1", "r2", "r3"} {
+			all[i] = ReplicaStatus{
+				ID: id, Address: "there", State: "follower", Applied: 90, LogSize: 80, LogRoot: "aa", StateHash: "bb",
+				Version: "1", Certificate: protocol.At(now.Add(300 * 24 * time.Hour)),
+			}
+		}
+		all[0].State = "leader"
+		return all
+	}
+	office := func(left time.Duration) *Office {
+		return &Office{creds: credential{certificate: tls.Certificate{Leaf: &x509.Certificate{NotAfter: now.Add(left)}}}}
+	}
+	year := 365 * 24 * time.Hour
+	for name, test := range map[string]struct {
+		change func([]ReplicaStatus)
+		left   time.Duration
+		want   []string // of the English sentences, in order
+	}{
+		"all is well": {func([]ReplicaStatus) {}, year, nil},
+		"one away": {func(all []ReplicaStatus) { all[1].Error = "no" }, year, []string{
+			"Replica r2 (there) does not answer"}},
+		"the leader away": {func(all []ReplicaStatus) { all[0] = ReplicaStatus{ID: "r1", Error: "no"} }, year, []string{
+			"Replica r1 () does not answer", "No replica leads"}},
+		"two away": {func(all []ReplicaStatus) { all[1].Error, all[2].Error = "no", "no" }, year, []string{
+			"Replica r2", "Replica r3", "2 of 3 replicas are away"}},
+		"another log": {func(all []ReplicaStatus) { all[2].LogRoot = "cc" }, year, []string{
+			"The replicas r1 and r3 do not hold the same log", "The replicas r2 and r3 do not"}},
+		"another state": {func(all []ReplicaStatus) { all[2].StateHash = "cc" }, year, []string{
+			"The replicas r1 and r3 do not hold the same log", "The replicas r2 and r3 do not"}},
+		"a little behind": {func(all []ReplicaStatus) {
+			all[2].LogSize, all[2].LogRoot, all[2].Applied, all[2].StateHash = 79, "cc", 89, "dd"
+		}, year, nil},
+		"far behind": {func(all []ReplicaStatus) { all[0].LogSize, all[1].LogSize = 5000, 5000 }, year, []string{
+			"Replica r3 is 4920 entries behind"}},
+		"half upgraded": {func(all []ReplicaStatus) { all[1].Version = "2" }, year, []string{"The replicas do not all run the same version"}},
+		"a certificate that was not renewed": {func(all []ReplicaStatus) { all[1].Certificate = protocol.At(now.Add(50 * time.Hour)) }, year, []string{
+			"The certificate of replica r2 expires in 2 days"}},
+		"the office's certificate": {func([]ReplicaStatus) {}, 20 * 24 * time.Hour, []string{"The office's certificate expires in 20 days"}},
+	} {
+		all := well()
+		test.change(all)
+		got := office(test.left).Diagnose(all, now)
+		if len(got) != len(test.want) {
+			t.Errorf("%s: %v", name, got)
+			continue
+		}
+		for i, text := range got {
+			if !strings.HasPrefix(text.EN, test.want[i]) || text.Check() != nil {
+				t.Errorf("%s: %+v, not %q", name, text, test.want[i])
+			}
+		}
+	}
+}

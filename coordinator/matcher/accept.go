@@ -1,0 +1,172 @@
+package matcher
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"coulisse/crypto/seal"
+	"coulisse/protocol"
+	"coulisse/protocol/match"
+)
+
+// Announcement is what the log says of an upload: a participant of the round has
+// signed that its source will send the bytes with this digest.
+type Announcement struct {
+	Round    protocol.RoundID
+	Manifest protocol.Hash // of the signed manifest
+	Source   protocol.SourceName
+	Digest   protocol.Hash
+	// MaxRecords is the most that this source may send; [match.MaxRecords] if it is 0.
+	MaxRecords uint32
+}
+
+func (a Announcement) check() error {
+	// The names become paths.
+	if err := a.Round.Check(); err != nil {
+		return err
+	}
+	return a.Source.Check()
+}
+
+// Accept takes in one source's upload. It returns nil once the upload is checked
+// and on disk. If the announced one is there already, it says so without reading:
+// the sender may stop. The first upload opens the round.
+//
+// Only the caller's transport can end a read that waits for a silent sender: give
+// it a deadline.
+func (m *Matcher) Accept(ctx context.Context, a Announcement, r io.Reader) (already bool, err error) {
+	rd, already, err := m.startReceiving(a)
+	if err != nil || already {
+		return already, wrapAccept(err)
+	}
+	size, err := m.receive(ctx, rd, a, r)
+	err = m.endReceiving(rd, a, size, err)
+	m.tidy(rd)
+	return false, wrapAccept(err)
+}
+
+func wrapAccept(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("accept an upload: %w", err)
+}
+
+// startReceiving reserves the source for one sender.
+func (m *Matcher) startReceiving(a Announcement) (rd *round, already bool, err error) {
+	if err := a.check(); err != nil {
+		return nil, false, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if rd, err = m.begin(a); err != nil {
+		return nil, false, err
+	}
+	s := rd.spools[a.Source]
+	if s == nil {
+		s = &spool{}
+		rd.spools[a.Source] = s
+	}
+	switch {
+	case s.accepted && s.digest == a.Digest:
+		return rd, true, nil
+	case s.accepted:
+		return nil, false, ErrConflict
+	case s.receiving:
+		return nil, false, ErrBusy
+	}
+	s.receiving = true
+	return rd, false, nil
+}
+
+// endReceiving records how it went. It returns the error of the whole.
+func (m *Matcher) endReceiving(rd *round, a Announcement, size int64, err error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if closed := context.Cause(rd.ctx); closed != nil {
+		return closed // whatever it looked like from inside
+	}
+	s := rd.spools[a.Source]
+	s.receiving = false
+	if err != nil {
+		rd.used -= size
+		return err
+	}
+	s.accepted, s.digest = true, a.Digest
+	select {
+	case m.arrived <- struct{}{}:
+	default: // it was signalled before, and nobody has looked since
+	}
+	return nil
+}
+
+// receive checks an upload while writing it. It returns the bytes that it
+// reserved, whether or not it fails.
+func (m *Matcher) receive(ctx context.Context, rd *round, a Announcement, r io.Reader) (size int64, err error) {
+	file, err := seal.Create(rd.uploadPath(a.Source), rd.identity.Recipient())
+	if err != nil {
+		return 0, err
+	}
+	defer file.Discard()
+	limit := a.MaxRecords
+	if limit == 0 {
+		limit = match.MaxRecords
+	}
+	// The file is written as far as the Reader reads, which is no further than the
+	// header allows and stops in the block with the first fault.
+	upload, err := match.NewReader(io.TeeReader(rd.guard(ctx, r), file), limit)
+	if err != nil {
+		return 0, err
+	}
+	h := upload.Header()
+	if h.Round != a.Round || h.Manifest != a.Manifest || h.Source != a.Source {
+		return 0, ErrNotAnnounced
+	}
+	if size, err = m.reserve(rd, h); err != nil {
+		return 0, err
+	}
+	if err := upload.Drain(); err != nil {
+		return size, err
+	}
+	if upload.Digest() != a.Digest {
+		return size, ErrNotAnnounced
+	}
+	return size, file.Commit()
+}
+
+// reserve counts an upload, and the labels that it may get, against the quota.
+func (m *Matcher) reserve(rd *round, h match.Header) (int64, error) {
+	size := sealedSize(h.UploadSize()) + sealedSize(h.LabelsSize())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if size > m.quota-rd.used {
+		return 0, ErrQuota
+	}
+	rd.used += size
+	return size, nil
+}
+
+// sealedSize bounds the size of a sealed file: a header of some 2 kB, and 16 bytes
+// for every 64 KiB.
+func sealedSize(plain int64) int64 { return plain + plain/4096 + 4096 }
+
+// guard lets a reader be read as long as the caller wants it and the round is open.
+func (rd *round) guard(ctx context.Context, r io.Reader) io.Reader {
+	return guarded{r, ctx, rd.ctx}
+}
+
+type guarded struct {
+	io.Reader
+	caller, round context.Context
+}
+
+func (g guarded) Read(p []byte) (int, error) {
+	if err := context.Cause(g.round); err != nil {
+		return 0, err
+	}
+	if err := context.Cause(g.caller); err != nil {
+		return 0, err
+	}
+	return g.Reader.Read(p)
+}

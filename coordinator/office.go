@@ -1,0 +1,230 @@
+package coordinator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"coulisse/coordinator/consensus"
+	"coulisse/protocol"
+	"coulisse/protocol/governance"
+	"coulisse/protocol/refusal"
+	"coulisse/protocol/wire"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
+)
+
+// Office is the co-operative's office: whoever holds the operator's folder. It
+// sees how the replicas are and issues enrolment tokens, and no more.
+type Office struct {
+	dir   string
+	card  Card
+	creds credential
+}
+
+// OpenOffice reads the operator's folder. It dials nothing yet.
+func OpenOffice(dir string) (*Office, error) {
+	text, err := os.ReadFile(filepath.Join(dir, FileCard))
+	if err != nil {
+		return nil, protocol.Refuse(ErrFolder,
+			"le dossier %s n'est pas celui du bureau; `coulisse coordinator init` en a fait un, nommé operator; indiquez-le avec --dir",
+			"the folder %s is not the office's; `coulisse coordinator init` made one, named operator; name it with --dir", dir)
+	}
+	o := &Office{dir: dir}
+	if o.card, err = protocol.DecodeFile[Card](text); err != nil {
+		return nil, damaged(FileCard, err)
+	}
+	if len(o.card.Replicas) != len(o.card.Addresses) {
+		return nil, damaged(FileCard, protocol.ErrMalformed)
+	}
+	o.creds, err = openCredential(dir)
+	return o, err
+}
+
+// ReplicaStatus is a replica as the office sees it.
+type ReplicaStatus struct {
+	ID      protocol.ReplicaID `json:"id"`
+	Address consensus.Address  `json:"address"`
+	// Error is why it did not answer; what follows is empty then.
+	Error       string          `json:"error,omitempty"`
+	State       string          `json:"state,omitempty"` // leader, follower, candidate or stopped
+	Leader      string          `json:"leader,omitempty"`
+	Term        uint64          `json:"term,omitempty"`
+	Applied     uint64          `json:"applied_index,omitempty"`
+	LogSize     int64           `json:"log_size"`
+	LogRoot     string          `json:"log_root,omitempty"`
+	StateHash   string          `json:"state_hash,omitempty"`
+	Version     string          `json:"version,omitempty"`
+	Certificate protocol.Millis `json:"certificate_until,omitempty"`
+}
+
+// answer bounds how long a replica may take.
+const answer = 5 * time.Second
+
+// Status asks every replica how it is, all at once.
+func (o *Office) Status(ctx context.Context) []ReplicaStatus {
+	all := make([]ReplicaStatus, len(o.card.Addresses))
+	var asking sync.WaitGroup
+	for i, address := range o.card.Addresses {
+		all[i] = ReplicaStatus{ID: o.card.Replicas[i].ID, Address: address}
+		asking.Go(func() { o.ask(ctx, &all[i]) })
+	}
+	asking.Wait()
+	return all
+}
+
+func (o *Office) ask(ctx context.Context, s *ReplicaStatus) {
+	ctx, cancel := context.WithTimeout(ctx, answer)
+	defer cancel()
+	err := o.call(s.Address, func(stub wire.CoordinatorClient) error {
+		var at peer.Peer
+		reply, err := stub.Status(ctx, &wire.StatusRequest{}, grpc.Peer(&at))
+		if err != nil {
+			return err
+		}
+		if protocol.ReplicaID(reply.GetReplica()) != s.ID {
+			return fmt.Errorf("another replica answers there: %s", reply.GetReplica())
+		}
+		s.State, s.Leader, s.Term, s.Applied = reply.GetState(), reply.GetLeader(), reply.GetTerm(), reply.GetAppliedIndex()
+		s.LogSize, s.LogRoot, s.StateHash, s.Version = reply.GetLogSize(), reply.GetLogRoot(), reply.GetStateHash(), reply.GetVersion()
+		if info, ok := at.AuthInfo.(credentials.TLSInfo); ok {
+			s.Certificate = protocol.At(info.State.PeerCertificates[0].NotAfter)
+		}
+		return nil
+	})
+	if err != nil {
+		s.Error = err.Error()
+	}
+}
+
+// call makes one call to one replica.
+func (o *Office) call(address consensus.Address, do func(wire.CoordinatorClient) error) error {
+	conn, err := grpc.NewClient(string(address), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{o.creds.certificate}, RootCAs: o.creds.pool(),
+	})))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return refusal.FromStatus(do(wire.NewCoordinatorClient(conn)))
+}
+
+// anywhere calls the replicas one after the other until one does it.
+func (o *Office) anywhere(ctx context.Context, do func(context.Context, wire.CoordinatorClient) error) error {
+	var last error
+	for _, address := range o.card.Addresses {
+		last = o.call(address, func(stub wire.CoordinatorClient) error {
+			ctx, cancel := context.WithTimeout(ctx, answer)
+			defer cancel()
+			return do(ctx, stub)
+		})
+		if !errors.Is(last, refusal.ErrNotLeader) && !errors.Is(last, refusal.ErrUnavailable) {
+			return last
+		}
+	}
+	return protocol.Refuse(refusal.ErrUnavailable,
+		"aucune réplique ne dirige ni ne répond; `coulisse coordinator status` dit pourquoi",
+		"no replica leads and answers; `coulisse coordinator status` says why")
+}
+
+// IssueToken makes an enrolment token for a member.
+func (o *Office) IssueToken(ctx context.Context, member protocol.MemberID, valid time.Duration) (token protocol.EnrolmentToken, until protocol.Millis, err error) {
+	founding, err := o.Founding(ctx)
+	if err != nil {
+		return token, 0, err
+	}
+	federation, err := founding.Genesis.ID()
+	if err != nil {
+		return token, 0, err
+	}
+	token = protocol.EnrolmentToken{Member: member, Authority: o.card.Authority, Federation: federation}
+	for _, address := range o.card.Addresses {
+		token.Addresses = append(token.Addresses, string(address))
+	}
+	err = o.anywhere(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
+		reply, err := stub.IssueToken(ctx, &wire.IssueTokenRequest{Member: string(member), ValidSeconds: int64(valid / time.Second)})
+		token.Secret, until = reply.GetTokenSecret(), protocol.Millis(reply.GetUntilMs())
+		return err
+	})
+	return token, until, err
+}
+
+// Founding is the federation's founding: the folder's own copy, or the first
+// entry of the log, which is kept from then on. It is believed only under the
+// signatures of all founders and for this coordinator.
+func (o *Office) Founding(ctx context.Context) (founding protocol.Founding, err error) {
+	path := filepath.Join(o.dir, fileFounding)
+	text, err := os.ReadFile(path)
+	if err == nil {
+		if founding, err = protocol.DecodeFile[protocol.Founding](text); err != nil {
+			return founding, damaged(fileFounding, err)
+		}
+		return founding, o.checkFounding(founding)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return founding, err
+	}
+	err = o.anywhere(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
+		founding, err = firstEntry(ctx, stub)
+		return err
+	})
+	if err != nil {
+		return founding, err
+	}
+	if err := o.checkFounding(founding); err != nil {
+		return founding, err
+	}
+	if text, err = protocol.Indented(founding); err != nil {
+		return founding, err
+	}
+	return founding, writeWhole(path, text)
+}
+
+func firstEntry(ctx context.Context, stub wire.CoordinatorClient) (protocol.Founding, error) {
+	stream, err := stub.Follow(ctx, &wire.FollowRequest{})
+	if err != nil {
+		return protocol.Founding{}, err
+	}
+	reply, err := stream.Recv()
+	if err != nil {
+		return protocol.Founding{}, err
+	}
+	entry, err := protocol.Decode[protocol.Entry](reply.GetEntry())
+	if err != nil {
+		return protocol.Founding{}, err
+	}
+	return protocol.Decode[protocol.Founding](entry.Doc)
+}
+
+func (o *Office) checkFounding(f protocol.Founding) error {
+	view, err := governance.Begin(f)
+	if err != nil {
+		return err
+	}
+	if view.Genesis.Authority != o.card.Authority || !slices.Equal(view.Genesis.Replicas, o.card.Replicas) {
+		return errOtherCoordinator
+	}
+	return nil
+}
+
+// RenewOffice gives the operator's folder a new certificate out of a replica's
+// folder, which holds the authority. The folder may be a new one.
+func RenewOffice(replicaDir, officeDir string, now time.Time) error {
+	r := &Replica{cfg: Config{Dir: replicaDir}}
+	if err := r.openSettings(); err != nil {
+		return err
+	}
+	if err := r.openKeys(); err != nil {
+		return err
+	}
+	return createOperator(officeDir, r.ca, now)
+}

@@ -1,0 +1,102 @@
+package rpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"coulisse/coordinator/authority"
+	"coulisse/coordinator/matcher"
+	"coulisse/coordinator/relay"
+	"coulisse/coordinator/state"
+	"coulisse/protocol"
+	"coulisse/protocol/federation"
+	"coulisse/protocol/governance"
+	"coulisse/protocol/refusal"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// meanings says what the errors of the packages behind the service mean to a
+// node. What is neither here nor in package refusal is an internal failure,
+// which is logged and not told.
+var meanings = []struct{ err, means error }{
+	{state.ErrToken, refusal.ErrToken},
+	{authority.ErrRequest, protocol.ErrMalformed},
+	{relay.ErrTooLarge, protocol.ErrMalformed},
+	{matcher.ErrClosed, refusal.ErrUnavailable},
+	{matcher.ErrNotRecipient, federation.ErrRefused},
+	{governance.ErrProposal, federation.ErrRefused},
+	{governance.ErrCosign, federation.ErrRefused},
+	{governance.ErrBallot, federation.ErrRefused},
+	{governance.ErrEffect, federation.ErrRefused},
+}
+
+// deny is the answer to whoever may not call. Its details are those that
+// package refusal reads words from; there is nothing to tell apart in code.
+func deny(code codes.Code, fr, en string) error {
+	denied, err := status.New(code, en).WithDetails(&errdetails.ErrorInfo{
+		Domain: "coulisse", Reason: "DENIED", Metadata: map[string]string{"fr": fr, "en": en},
+	})
+	if err != nil {
+		return status.Error(code, en)
+	}
+	return denied.Err()
+}
+
+// The denials.
+var (
+	errNoParty = deny(codes.Unauthenticated,
+		"Ce certificat ne nomme personne de cette fédération.",
+		"This certificate names no party of this federation.")
+	errRole = deny(codes.PermissionDenied,
+		"Ce rôle ne donne pas droit à cet appel.",
+		"This role may not make this call.")
+	errExpired = deny(codes.Unauthenticated,
+		"Ce certificat a expiré. Demandez un jeton d'inscription au bureau de la coopérative.",
+		"This certificate has expired. Ask the co-operative's office for an enrolment token.")
+	errSuperseded = deny(codes.Unauthenticated,
+		"Ce certificat a été remplacé par un autre. Si ce n'est pas par vous, prévenez le bureau de la coopérative.",
+		"This certificate was replaced by another one. If not by you, tell the co-operative's office.")
+	errNotMember = deny(codes.PermissionDenied,
+		"Cette organisation n'est pas un membre en règle.",
+		"This organisation is not a member in good standing.")
+	errCrowd = deny(codes.ResourceExhausted,
+		"Trop d'inscriptions à la fois. Réessayez dans un instant.",
+		"Too many enrolments at once. Try again shortly.")
+	errNotAuthor = deny(codes.PermissionDenied,
+		"Un membre ne soumet que ce qu'il a signé lui-même.",
+		"A member submits only what it signed itself.")
+	errAddressee = deny(codes.NotFound,
+		"Le destinataire n'est pas un membre en règle.",
+		"The addressee is not a member in good standing.")
+	errElsewhere = deny(codes.Aborted,
+		"Ce membre s'est connecté de nouveau ailleurs. Si ce n'est pas vous, prévenez le bureau de la coopérative.",
+		"This member has connected again elsewhere. If it is not you, tell the co-operative's office.")
+)
+
+// refuse is an error as it travels.
+func (s *Service) refuse(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return status.FromContextError(err).Err()
+	}
+	if errors.Is(err, relay.ErrReplaced) {
+		return errElsewhere
+	}
+	for _, m := range meanings {
+		if errors.Is(err, m.err) {
+			err = fmt.Errorf("%w: %w", m.means, err)
+			break
+		}
+	}
+	refused := refusal.ToStatus(err)
+	if status.Code(refused) == codes.Internal {
+		s.Logger.Error("a call failed", "error", err)
+	}
+	return refused
+}
