@@ -1,0 +1,76 @@
+package author_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"coulisse/node/author"
+	"coulisse/node/witness"
+	"coulisse/node/witness/witnesstest"
+	"coulisse/protocol"
+	"coulisse/protocol/federation"
+	"coulisse/protocol/federation/federationtest"
+)
+
+// says is a coordinator that answers and does not append.
+type says struct{ err error }
+
+func (s says) Submit(context.Context, protocol.Label, []byte) (int64, error) { return 0, s.err }
+
+func play(t *testing.T) (*federationtest.Town, *author.Author, protocol.Hash) {
+	t.Helper()
+	town := federationtest.Found(t, 3)
+	vote := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}})
+	square := witnesstest.New(t, town)
+	return town, square.Member(town.Members[2]), vote
+}
+
+func TestAVoteIsSeen(t *testing.T) {
+	town, a, vote := play(t)
+	ballot := protocol.Ballot{Proposal: vote, Choice: protocol.For}
+	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, ballot); err != nil {
+		t.Fatal(err)
+	}
+	// Cast again, under a later head: the log says it already, and shows it.
+	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, ballot); err != nil {
+		t.Error(err)
+	}
+	other := protocol.Ballot{Proposal: vote, Choice: protocol.Against}
+	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, other); !errors.Is(err, federation.ErrRefused) {
+		t.Errorf("a second choice: %v", err)
+	}
+	// With the voting key only.
+	if _, err := author.Vote(t.Context(), a, town.Members[0].Vote, ballot); err == nil {
+		t.Error("another member's key was taken")
+	}
+}
+
+// A ballot that the coordinator says it took, and keeps out, is not cast.
+func TestAVoteThatIsKeptOut(t *testing.T) {
+	for name, answer := range map[string]error{"taken": nil, "there already": federation.ErrAlready} {
+		t.Run(name, func(t *testing.T) {
+			town, a, vote := play(t)
+			a.Log = says{answer}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			if _, err := author.Vote(ctx, a, town.Members[2].Vote, protocol.Ballot{Proposal: vote, Choice: protocol.For}); err == nil {
+				t.Error("believed")
+			}
+		})
+	}
+}
+
+// Nothing is signed on the word of a log that broke the rules.
+func TestNoSignatureAfterEvidence(t *testing.T) {
+	town, a, vote := play(t)
+	if err := a.Witness.Take([]byte("{}")); !errors.Is(err, witness.ErrEvidence) {
+		t.Fatal(err)
+	}
+	a.Log = says{errors.New("it was sent")}
+	_, err := author.Vote(t.Context(), a, town.Members[2].Vote, protocol.Ballot{Proposal: vote, Choice: protocol.For})
+	if !errors.Is(err, witness.ErrEvidence) {
+		t.Errorf("signed: %v", err)
+	}
+}

@@ -1,0 +1,200 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+
+	"coulisse/policies"
+	"coulisse/protocol"
+	"coulisse/protocol/governance"
+)
+
+// What a proposal changes, in words: one sentence, then particulars.
+
+func both(fr, en string, values ...any) protocol.Text {
+	return protocol.Text{FR: fmt.Sprintf(fr, values...), EN: fmt.Sprintf(en, values...)}
+}
+
+// effectWords says in one sentence what an effect does.
+func effectWords(e protocol.Effect) protocol.Text {
+	switch {
+	case e.SetPolicy != nil:
+		return both("Adopter la politique «\u00a0%[1]s\u00a0»", "Adopt the policy “%[1]s”", e.SetPolicy.Name)
+	case e.RemovePolicy != "":
+		return both("Retirer la politique «\u00a0%[1]s\u00a0»", "Remove the policy “%[1]s”", e.RemovePolicy)
+	case e.SetFloors != nil:
+		return both("Changer les planchers de la charte", "Change the charter's floors")
+	case e.GrantBudget != nil:
+		return both("Ajouter rho = %[1]s au budget de confidentialité", "Add rho = %[1]s to the privacy budget", e.GrantBudget.NanoRho)
+	case e.ElectStewards != nil:
+		roll := e.ElectStewards
+		return both("Élire %d gardiens de clé, dont %d doivent agir ensemble", "Elect %d key stewards, of whom %d must act together",
+			len(roll.Members), roll.Threshold)
+	case e.Admit != nil:
+		return both("Admettre l'organisation %[1]s", "Admit the organisation %[1]s", e.Admit.By)
+	case e.Expel != "":
+		return both("Exclure l'organisation %[1]s", "Expel the organisation %[1]s", e.Expel)
+	case e.SetCharter != nil:
+		return both("Changer la charte", "Change the charter")
+	}
+	return both("Un effet que cette version ne connaît pas", "An effect that this version does not know")
+}
+
+// changes are the particulars of an effect on a federation as it was before,
+// and the lines of a policy that come and go.
+func changes(before governance.View, e protocol.Effect) ([]protocol.Text, []policies.Line) {
+	switch {
+	case e.SetPolicy != nil:
+		return policyChanges(before, e.SetPolicy.Name, e.SetPolicy.Text)
+	case e.RemovePolicy != "":
+		return policyChanges(before, e.RemovePolicy, "")
+	case e.SetFloors != nil:
+		return floorChanges(before.Charter.Floors, *e.SetFloors), nil
+	case e.GrantBudget != nil:
+		from := before.Charter.Budget.Total
+		return []protocol.Text{changed("budget accordé, en rho", "budget granted, in rho", from, from+e.GrantBudget.NanoRho)}, nil
+	case e.ElectStewards != nil:
+		return stewardChanges(before, *e.ElectStewards), nil
+	case e.Admit != nil:
+		return admission(*e.Admit), nil
+	case e.Expel != "":
+		return []protocol.Text{both("L'organisation ne vote plus et n'entre dans aucune ronde. Ses signatures passées restent valables.",
+			"The organisation no longer votes nor takes part in rounds. Its past signatures stay valid.")}, nil
+	case e.SetCharter != nil:
+		return charterChanges(before.Charter, *e.SetCharter), nil
+	}
+	return nil, nil
+}
+
+func changed(fr, en string, from, to any) protocol.Text {
+	return protocol.Text{FR: fmt.Sprintf("%s\u00a0: %v → %v", fr, from, to), EN: fmt.Sprintf("%s: %v → %v", en, from, to)}
+}
+
+// policyChanges compares the text in force with another; "" is none.
+func policyChanges(before governance.View, name protocol.PolicyName, text string) ([]protocol.Text, []policies.Line) {
+	var old, next policies.Policy
+	var err error
+	for _, p := range before.Policies {
+		if p.Name == name {
+			if old, err = policies.Parse(name, p.Text); err != nil {
+				old = policies.Policy{Name: name, Text: p.Text}
+			}
+		}
+	}
+	if text != "" {
+		if next, err = policies.Parse(name, text); err != nil {
+			return []protocol.Text{both("Attention\u00a0: ce nœud ne peut pas lire la politique proposée (%v). Si elle est adoptée, il refusera toute audience.",
+				"Beware: this node cannot read the proposed policy (%v). If it is adopted, it will refuse every audience.", err)}, nil
+		}
+	}
+	diff := policies.Diff(old, next)
+	fr, en := diff.Words("fr"), diff.Words("en")
+	said := make([]protocol.Text, len(fr))
+	for i := range fr {
+		said[i] = protocol.Text{FR: fr[i], EN: en[i]}
+	}
+	return said, diff.Lines
+}
+
+// figure is one number of a charter with its name.
+type figure struct {
+	fr, en   string
+	from, to any
+}
+
+func differing(figures []figure) []protocol.Text {
+	said := []protocol.Text{}
+	for _, f := range figures {
+		if fmt.Sprint(f.from) != fmt.Sprint(f.to) {
+			said = append(said, changed(f.fr, f.en, f.from, f.to))
+		}
+	}
+	if len(said) == 0 {
+		said = append(said, both("Rien ne change.", "Nothing changes."))
+	}
+	return said
+}
+
+func floorFigures(from, to protocol.Floors) []figure {
+	return []figure{
+		{"membres qui doivent connaître une personne, au moins", "members that must know a person, at least", from.MinMembers, to.MinMembers},
+		{"participants d'une ronde, au moins", "participants of a round, at least", from.MinParticipants, to.MinParticipants},
+		{"plus petite taille publiée", "smallest published size", from.MinSize, to.MinSize},
+		{"variance du bruit, au moins", "variance of the noise, at least", from.MinVariance, to.MinVariance},
+		{"coût d'une ronde, au plus, en rho", "cost of a round, at most, in rho", from.MaxRoundCost, to.MaxRoundCost},
+	}
+}
+
+func floorChanges(from, to protocol.Floors) []protocol.Text {
+	said := differing(floorFigures(from, to))
+	if from.Lowers(to) {
+		said = append(said, both("La protection des personnes diminue\u00a0: c'est un vote spécial.", "People are less protected: this takes a special vote."))
+	}
+	return said
+}
+
+func charterChanges(from, to protocol.Charter) []protocol.Text {
+	figures := []figure{
+		{"nom", "name", from.Name.FR + " / " + from.Name.EN, to.Name.FR + " / " + to.Name.EN},
+		{"vote ordinaire", "ordinary vote", votingRule(from.Ordinary).EN, votingRule(to.Ordinary).EN},
+		{"vote spécial", "special vote", votingRule(from.Special).EN, votingRule(to.Special).EN},
+		{"budget accordé, en rho", "budget granted, in rho", from.Budget.Total, to.Budget.Total},
+		{"exposant de delta", "exponent of delta", from.Budget.DeltaExponent, to.Budget.DeltaExponent},
+		{"identifiants par membre et par époque de clé", "identifiers a member and key epoch", from.Allowance, to.Allowance},
+	}
+	return differing(append(figures, floorFigures(from.Floors, to.Floors)...))
+}
+
+func stewardChanges(before governance.View, roll protocol.StewardRoll) []protocol.Text {
+	from, threshold := "–", 0
+	if before.Stewards != nil {
+		from, threshold = memberList(before.Stewards.Members), before.Stewards.Threshold
+	}
+	said := []protocol.Text{changed("gardiens de clé", "key stewards", from, memberList(roll.Members))}
+	if threshold != roll.Threshold {
+		said = append(said, changed("combien doivent agir ensemble", "how many must act together", threshold, roll.Threshold))
+	}
+	return said
+}
+
+func memberList(members []protocol.MemberID) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = string(m)
+	}
+	return strings.Join(names, ", ")
+}
+
+func admission(signed protocol.Signed[protocol.Card]) []protocol.Text {
+	card, err := protocol.OpenCard(signed)
+	if err != nil {
+		return []protocol.Text{Words(err)}
+	}
+	kind, ok := kindWords[card.Kind]
+	if !ok {
+		kind = protocol.Text{FR: string(card.Kind), EN: string(card.Kind)}
+	}
+	return []protocol.Text{{
+		FR: fmt.Sprintf("%s, %s, du groupe %s. Elle signera avec ses propres clés, qu'elle a montrées.", card.Name.FR, kind.FR, card.Group),
+		EN: fmt.Sprintf("%s, %s, of the group %s. It will sign with its own keys, which it has shown.", card.Name.EN, kind.EN, card.Group),
+	}}
+}
+
+var kindWords = map[protocol.MemberKind]protocol.Text{
+	protocol.KindHouse:    {FR: "maison", EN: "house"},
+	protocol.KindFestival: {FR: "festival", EN: "festival"},
+	protocol.KindMuseum:   {FR: "musée", EN: "museum"},
+	protocol.KindCompany:  {FR: "compagnie", EN: "company"},
+	protocol.KindMedia:    {FR: "média", EN: "media"},
+}
+
+// votingRule says when a vote carries.
+func votingRule(r protocol.VotingRule) protocol.Text {
+	majority := both("plus de voix pour que contre", "more for than against")
+	if 2*r.Numerator > r.Denominator {
+		majority = both("%d/%d des voix exprimées pour", "%d/%d of the votes expressed for", r.Numerator, r.Denominator)
+	}
+	open := r.Open()
+	return both("quorum de %[1]d\u00a0%%, %[2]s, ouvert %[4]s",
+		"quorum of %[1]d %%, %[3]s, open for %[5]s", r.QuorumPercent, majority.FR, majority.EN, open.FR, open.EN)
+}

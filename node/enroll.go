@@ -1,0 +1,125 @@
+package node
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"coulisse/node/coordclient"
+	"coulisse/protocol"
+)
+
+// Enroll exchanges the office's token for the node's first certificate, and
+// keeps which federation it is for: the log that the node follows afterwards
+// must begin with that genesis.
+func (f *Folder) Enroll(ctx context.Context, token protocol.EnrolmentToken, logger *slog.Logger) error {
+	if token.Member != f.Card.ID {
+		return protocol.Refuse(ErrFolder,
+			"le jeton est pour %s et ce nœud est celui de %s", "the token is for %s and this node is that of %s", token.Member, f.Card.ID)
+	}
+	before, err := f.Membership()
+	switch {
+	case err == nil && before.Federation != token.Federation:
+		return protocol.Refuse(ErrFolder,
+			"ce nœud appartient à la fédération %s et le jeton est d'une autre, %s\u00a0; faites un autre nœud pour elle",
+			"this node belongs to the federation %s and the token is of another one, %s; make another node for that one",
+			before.Federation.Short(), token.Federation.Short())
+	case err != nil && !errors.Is(err, ErrNotEnrolled):
+		return err
+	}
+	private, request, err := newRequest()
+	if err != nil {
+		return err
+	}
+	certificate, authority, err := coordclient.Enroll(ctx, token, request, logger)
+	if err != nil {
+		return err
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority})
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(text) {
+		return coordclient.ErrAuthority
+	}
+	if err := f.keepTLS(private, certificate, roots); err != nil {
+		return err
+	}
+	if err := f.replace(fileAuthority, text); err != nil {
+		return err
+	}
+	membership, err := protocol.Indented(Membership{Federation: token.Federation, Addresses: token.Addresses})
+	if err != nil {
+		return err
+	}
+	return f.replace(fileFederation, membership) // last: it says that all is there
+}
+
+// certificate is the node's present TLS certificate, replaced as it renews.
+type certificate struct {
+	atomic.Pointer[tls.Certificate]
+}
+
+// due is when to renew: after two thirds of the certificate's life.
+func (c *certificate) due() time.Time {
+	leaf := c.Load().Leaf
+	return leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) * 2 / 3)
+}
+
+// Pauses between renewals: after one that failed, and at least. A clock that is
+// a day off makes every certificate look due, and each one is an entry of the
+// log.
+const (
+	renewAgain  = time.Minute
+	renewSeldom = time.Hour
+)
+
+// keepRenewing renews the certificate in time until ctx ends.
+func (n *Node) keepRenewing(ctx context.Context) {
+	wait := time.Until(n.certificate.due())
+	for {
+		timer := time.NewTimer(max(wait, 0))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		if err := n.renew(ctx); err != nil {
+			n.logger.WarnContext(ctx, "the certificate was not renewed", "until", n.certificate.Load().Leaf.NotAfter, "error", err)
+			wait = renewAgain
+			continue
+		}
+		wait = max(time.Until(n.certificate.due()), renewSeldom)
+	}
+}
+
+func (n *Node) renew(ctx context.Context) error {
+	private, request, err := newRequest()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, renewAgain)
+	defer cancel()
+	der, err := n.client.Renew(ctx, request)
+	if err != nil {
+		return err
+	}
+	roots, err := n.folder.authority()
+	if err != nil {
+		return err
+	}
+	if err := n.folder.keepTLS(private, der, roots); err != nil {
+		return err
+	}
+	renewed, err := n.folder.openTLS()
+	if err != nil {
+		return err
+	}
+	n.certificate.Store(&renewed)
+	n.client.Reconnect()
+	return nil
+}

@@ -1,0 +1,144 @@
+package witness
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"coulisse/protocol"
+	"coulisse/protocol/federation"
+	"coulisse/protocol/tlog"
+)
+
+// fileSigned holds the largest head under which this node has signed. It
+// outlives a lost copy of the log: a coordinator that was set back, or shows
+// another history to a node that begins again, is found out.
+const fileSigned = "signed.json"
+
+func (w *Witness) restore() error {
+	if err := w.replay(); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(w.dir, fileSigned))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was signed yet
+	}
+	if err != nil {
+		return fmt.Errorf("read the head that was signed: %w", err)
+	}
+	if w.signed, err = protocol.DecodeFile[protocol.Head](text); err != nil {
+		return fmt.Errorf("read %s: %w", fileSigned, err)
+	}
+	if federation.Size(&w.memory) < w.signed.Size {
+		return nil // checked when the log has come so far
+	}
+	// The node goes on serving its member, and signs and follows nothing.
+	if err := w.checkAt(w.signed); err != nil {
+		w.stopped = fmt.Errorf("%w: %w; the log is in %s", ErrEvidence, err, filepath.Join(w.dir, fileLog))
+	}
+	return nil
+}
+
+func (w *Witness) replay() error {
+	lines := bufio.NewReaderSize(w.file, 64<<10)
+	var bad error // of the last line
+	for {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			break // an empty rest, or a line without its end
+		}
+		if err != nil {
+			return fmt.Errorf("read the node's copy of the log: %w", err)
+		}
+		if bad == nil {
+			bad = w.verify(line[:len(line)-1])
+		} else {
+			return w.damaged(bad) // more follows: it was not being taken
+		}
+		if errors.Is(bad, ErrForeign) {
+			return w.damaged(bad)
+		}
+		if bad == nil {
+			w.whole += int64(len(line))
+		}
+	}
+	if err := w.file.Truncate(w.whole); err != nil {
+		return fmt.Errorf("open the node's copy of the log: %w", err)
+	}
+	return nil
+}
+
+func (w *Witness) damaged(reason error) error {
+	return fmt.Errorf("the node's copy of the log is damaged: %w; move the file %s away and start the node again, it will fetch a fresh copy",
+		reason, filepath.Join(w.dir, fileLog))
+}
+
+// checkSigned compares the log with what was signed under, when it comes by.
+// mu is held.
+func (w *Witness) checkSigned() error {
+	if federation.Size(&w.memory) != w.signed.Size {
+		return nil
+	}
+	return w.checkAt(w.signed)
+}
+
+func (w *Witness) checkAt(signed protocol.Head) error {
+	own, err := tlog.HeadAt(&w.memory, signed.Size)
+	if err != nil {
+		return err
+	}
+	if own.Root != signed.Root {
+		return fmt.Errorf("its first %d entries are not those under which this node has signed", signed.Size)
+	}
+	return nil
+}
+
+// SigningHead is the head to sign under. It is on disk before it is returned,
+// so that this node never signs under one log and later follows another.
+func (w *Witness) SigningHead() (protocol.Head, error) {
+	w.signing.Lock()
+	defer w.signing.Unlock()
+	w.mu.RLock()
+	head, err := federation.Head(&w.memory)
+	signed, stopped := w.signed, w.stopped
+	w.mu.RUnlock()
+	switch {
+	case stopped != nil:
+		return protocol.Head{}, stopped
+	case err != nil:
+		return protocol.Head{}, err
+	case head.Size < signed.Size:
+		return protocol.Head{}, ErrBehind
+	case head.Size == signed.Size:
+		return head, nil
+	}
+	if err := w.keepSigned(head); err != nil {
+		return protocol.Head{}, fmt.Errorf("keep the head to be signed: %w", err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.signed = head
+	return head, nil
+}
+
+// keepSigned replaces the file whole: the old head or the new one, never none.
+func (w *Witness) keepSigned(head protocol.Head) error {
+	text, err := protocol.Indented(head)
+	if err != nil {
+		return err
+	}
+	file, err := os.CreateTemp(w.dir, "."+fileSigned+".*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) // gone already once it was renamed
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), filepath.Join(w.dir, fileSigned))
+}
