@@ -131,16 +131,7 @@ func (n *Node) rememberCheckpoint(c checkpoint.Checkpoint) error {
 	if last := n.checkpoint.Load(); last != nil && last.String() == c.String() {
 		return nil
 	}
-	file, err := os.CreateTemp(n.folder.path(dirLog), "."+fileCheckpoint+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already once it was renamed
-	_, err = file.WriteString(c.String())
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("keep the checkpoint: %w", err)
-	}
-	if err := os.Rename(file.Name(), n.checkpointPath()); err != nil {
+	if err := n.folder.replace(filepath.Join(dirLog, fileCheckpoint), []byte(c.String())); err != nil {
 		return fmt.Errorf("keep the checkpoint: %w", err)
 	}
 	n.checkpoint.Store(&c)

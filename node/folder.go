@@ -226,7 +226,8 @@ func (f *Folder) path(name string) string { return filepath.Join(f.Dir, name) }
 // replace writes a file that is not secret, whole: after a crash it is the old
 // one or the new one.
 func (f *Folder) replace(name string, content []byte) error {
-	file, err := os.CreateTemp(f.Dir, "."+name+".*.tmp")
+	path := f.path(name)
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
 	}
@@ -235,7 +236,7 @@ func (f *Folder) replace(name string, content []byte) error {
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return os.Rename(file.Name(), f.path(name))
+	return os.Rename(file.Name(), path)
 }
 
 func (f *Folder) seal(name string, secret []byte) error {
