@@ -2,6 +2,7 @@ package seal
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"coulisse/crypto/durable"
 
 	"filippo.io/age"
 )
@@ -75,18 +78,18 @@ func LoadOrCreateIdentity(path string) (*Identity, error) {
 	return id, nil
 }
 
-// create writes the identity in the form of age-keygen. The link, unlike a
-// rename, never replaces a file: everything sealed for that one would be lost.
+// create writes the identity in the form of age-keygen. It never replaces a
+// file: everything sealed for that one would be lost.
 func (i *Identity) create(path string) error {
-	temp, err := createTemp(path)
+	file, err := durable.Create(path)
 	if err != nil {
 		return err
 	}
-	defer temp.discard()
-	if _, err := fmt.Fprintf(temp.file, "# public key: %s\n%s\n", i.Recipient(), i.age.String()); err != nil {
+	defer file.Discard()
+	if _, err := fmt.Fprintf(file, "# public key: %s\n%s\n", i.Recipient(), i.age.String()); err != nil {
 		return err
 	}
-	return temp.commit(os.Link)
+	return file.CommitNew()
 }
 
 // LoadIdentity reads an identity file, in the form of age-keygen -pq with one
@@ -107,6 +110,10 @@ func LoadIdentity(path string) (*Identity, error) {
 	}
 	return id, nil
 }
+
+// ParseIdentity reads the text of an identity file that was kept elsewhere, in a
+// backup for instance.
+func ParseIdentity(text []byte) (*Identity, error) { return readIdentity(bytes.NewReader(text)) }
 
 // private checks the open file, not its name, which could change in between.
 func private(f *os.File) error {
