@@ -2,133 +2,26 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 
-	"coulisse/crypto/dp"
 	"coulisse/crypto/key"
 )
 
-// Proposal asks the members to decide one thing. It opens when a second
-// organisation cosigns it.
+// Proposal asks the members to decide one thing. It opens when as many other
+// organisations as the charter asks for have cosigned it, and not before its
+// opening date.
 type Proposal struct {
 	Title  Text   `json:"title"`
 	Reason Text   `json:"reason"`
 	Effect Effect `json:"effect"`
+	// Opens is the first instant at which a ballot counts; zero for as soon as
+	// the proposal is supported.
+	Opens Millis `json:"opens,omitzero"`
 	// Closes is the last instant at which a ballot counts.
 	Closes Millis `json:"closes"`
-}
-
-// Effect is what a decision changes, applied by whoever replays it. Exactly
-// one field is set.
-type Effect struct {
-	SetPolicy     *PolicyText   `json:"set_policy,omitempty"`
-	RemovePolicy  PolicyName    `json:"remove_policy,omitempty"`
-	SetFloors     *Floors       `json:"set_floors,omitempty"`
-	GrantBudget   *Grant        `json:"grant_budget,omitempty"`
-	ElectStewards *StewardRoll  `json:"elect_stewards,omitempty"`
-	Admit         *Signed[Card] `json:"admit,omitempty"`
-	Expel         MemberID      `json:"expel,omitempty"`
-	SetCharter    *Charter      `json:"set_charter,omitempty"`
-}
-
-// PolicyName names a policy, in the form of a [MemberID].
-type PolicyName string
-
-// Check reports whether the name is well formed.
-func (n PolicyName) Check() error { return checkSlug("policy", string(n)) }
-
-// PolicyText is a policy in Cedar. Package policies reads it.
-type PolicyText struct {
-	Name PolicyName `json:"name"`
-	Text string     `json:"text"`
-}
-
-// MaxPolicy bounds the text of one policy, in bytes.
-const MaxPolicy = 64 << 10
-
-// Grant adds to the privacy budget.
-type Grant struct {
-	NanoRho dp.NanoRho `json:"nano_rho"`
-}
-
-// StewardRoll elects the key stewards: Threshold of Members must work together
-// to evaluate a token.
-type StewardRoll struct {
-	Members   []MemberID `json:"members"` // ascending
-	Threshold int        `json:"threshold"`
-}
-
-// MaxStewards bounds a steward roll.
-const MaxStewards = 31
-
-// Check reports whether the roll can hold a key: a majority threshold, so that
-// no two disjoint sets of stewards can both evaluate.
-func (r StewardRoll) Check() error {
-	n := len(r.Members)
-	if n < 2 || n > MaxStewards {
-		return fmt.Errorf("%w: there are 2 to %d key stewards", ErrMalformed, MaxStewards)
-	}
-	if r.Threshold > n || 2*r.Threshold <= n {
-		return fmt.Errorf("%w: the threshold of %d stewards is from %d to %d", ErrMalformed, n, n/2+1, n)
-	}
-	for i, id := range r.Members {
-		if err := id.Check(); err != nil {
-			return err
-		}
-		if i > 0 && r.Members[i-1] >= id {
-			return fmt.Errorf("%w: stewards are listed in ascending order, each once", ErrMalformed)
-		}
-	}
-	return nil
-}
-
-// Check reports the first malformed field, or that not exactly one is set.
-func (e Effect) Check() error {
-	var checks []func() error
-	if e.SetPolicy != nil {
-		checks = append(checks, e.SetPolicy.check)
-	}
-	if e.RemovePolicy != "" {
-		checks = append(checks, e.RemovePolicy.Check)
-	}
-	if e.SetFloors != nil {
-		checks = append(checks, e.SetFloors.Check)
-	}
-	if e.GrantBudget != nil {
-		checks = append(checks, e.GrantBudget.check)
-	}
-	if e.ElectStewards != nil {
-		checks = append(checks, e.ElectStewards.Check)
-	}
-	if e.Admit != nil {
-		checks = append(checks, func() error { _, err := OpenCard(*e.Admit); return err })
-	}
-	if e.Expel != "" {
-		checks = append(checks, e.Expel.Check)
-	}
-	if e.SetCharter != nil {
-		checks = append(checks, e.SetCharter.Check)
-	}
-	if len(checks) != 1 {
-		return fmt.Errorf("%w: a proposal changes exactly one thing", ErrMalformed)
-	}
-	return checks[0]()
-}
-
-func (p PolicyText) check() error {
-	if err := p.Name.Check(); err != nil {
-		return err
-	}
-	if p.Text == "" || len(p.Text) > MaxPolicy {
-		return fmt.Errorf("%w: a policy has 1 to %d bytes", ErrMalformed, MaxPolicy)
-	}
-	return nil
-}
-
-func (g Grant) check() error {
-	if g.NanoRho < 1 || g.NanoRho > 1e12 {
-		return fmt.Errorf("%w: a grant is 1 to 10^12 nano-rho", ErrMalformed)
-	}
-	return nil
+	// Amends is the earlier version that this one takes the place of; zero for
+	// none. Support is given to a version, so it is given again.
+	Amends Hash `json:"amends,omitzero"`
 }
 
 // Label implements [Document].
@@ -148,8 +41,29 @@ func (p Proposal) Check() error {
 	if err := p.Closes.check("the close of a vote"); err != nil {
 		return err
 	}
+	if p.Opens < 0 || p.Opens >= p.Closes {
+		return fmt.Errorf("%w: a vote opens before it closes", ErrMalformed)
+	}
 	return p.Effect.Check()
 }
+
+// Withdrawal takes a proposal back. Once somebody else has voted on it, it is
+// the members' and no longer its author's.
+type Withdrawal struct {
+	Proposal Hash `json:"proposal"`
+}
+
+// Label implements [Document].
+func (Withdrawal) Label() Label { return LabelWithdrawal }
+
+// Role implements [Document].
+func (Withdrawal) Role() (r key.Vote) { return }
+
+// Check implements [Document].
+func (w Withdrawal) Check() error { return checkRef("proposal", w.Proposal) }
+
+// Refers is the proposal that is taken back.
+func (w Withdrawal) Refers() Hash { return w.Proposal }
 
 // Cosign supports the opening of a proposal, without voting on it.
 type Cosign struct {
@@ -175,10 +89,14 @@ const (
 	Abstain Choice = "abstain"
 )
 
-// Ballot is one member's voice on one proposal. It is public and final.
+// Ballot is one member's voice on one proposal. It is public and final, except
+// that a member's own ballot replaces the one that its proxy has cast.
 type Ballot struct {
 	Proposal Hash   `json:"proposal"`
 	Choice   Choice `json:"choice"`
+	// For is whose voice it is when a proxy casts it under a [Delegation]; empty
+	// for the signer's own.
+	For MemberID `json:"for,omitempty"`
 }
 
 // Label implements [Document].
@@ -192,8 +110,70 @@ func (b Ballot) Check() error {
 	if b.Choice != For && b.Choice != Against && b.Choice != Abstain {
 		return fmt.Errorf("%w: a ballot says for, against or abstain", ErrMalformed)
 	}
+	if b.For != "" {
+		if err := b.For.Check(); err != nil {
+			return err
+		}
+	}
 	return checkRef("proposal", b.Proposal)
 }
+
+// Principal is whose voice a signed ballot is.
+func (b Ballot) Principal(by PartyID) MemberID {
+	if b.For != "" {
+		return b.For
+	}
+	return MemberID(by)
+}
+
+// Delegation lets another member cast this one's ballots on the proposals that
+// close within a span of time: those of one assembly. It is not passed on.
+type Delegation struct {
+	To    MemberID `json:"to"`
+	From  Millis   `json:"from"`
+	Until Millis   `json:"until"`
+}
+
+// MaxDelegation is the longest span of a delegation.
+const MaxDelegation = Span(31 * 24 * 3600 * 1000)
+
+// Label implements [Document].
+func (Delegation) Label() Label { return LabelDelegation }
+
+// Role implements [Document].
+func (Delegation) Role() (r key.Vote) { return }
+
+// Check implements [Document].
+func (d Delegation) Check() error {
+	if err := d.To.Check(); err != nil {
+		return err
+	}
+	if err := d.From.check("the beginning of a delegation"); err != nil {
+		return err
+	}
+	if d.Until < d.From || Span(d.Until-d.From) > MaxDelegation {
+		return fmt.Errorf("%w: a delegation is for one assembly, 31 days at most", ErrMalformed)
+	}
+	return d.Until.check("the end of a delegation")
+}
+
+// Covers reports whether the delegation is for a proposal that closes then.
+func (d Delegation) Covers(closes Millis) bool { return d.From <= closes && closes <= d.Until }
+
+// Revocation ends a delegation of the signer's. Ballots cast under it before
+// stand, unless the signer votes itself.
+type Revocation struct {
+	Delegation Hash `json:"delegation"`
+}
+
+// Label implements [Document].
+func (Revocation) Label() Label { return LabelRevocation }
+
+// Role implements [Document].
+func (Revocation) Role() (r key.Vote) { return }
+
+// Check implements [Document].
+func (r Revocation) Check() error { return checkRef("delegation", r.Delegation) }
 
 // Close ends a vote. The replica states only that it is time; every reader
 // counts the ballots itself.
@@ -213,25 +193,67 @@ func (c Close) Check() error { return checkRef("proposal", c.Proposal) }
 // Tally is the count of one vote.
 type Tally struct {
 	Members int `json:"members"` // in good standing at the close
+	Count
+	// Colleges counts each college by itself, in the charter's order; empty
+	// where the charter has none.
+	Colleges []Count `json:"colleges,omitempty"`
+	// Chair is what the chair said, who settles a tie if the rule says so.
+	Chair Choice `json:"chair,omitempty"`
+}
+
+// Count is how many said what.
+type Count struct {
 	For     int `json:"for"`
 	Against int `json:"against"`
 	Abstain int `json:"abstain"`
 }
 
-// Decision is a closed vote with all that is needed to count it again:
-// decisions form a chain from the genesis.
+// Add counts one ballot.
+func (c *Count) Add(choice Choice) {
+	switch choice {
+	case For:
+		c.For++
+	case Against:
+		c.Against++
+	case Abstain:
+		c.Abstain++
+	}
+}
+
+// Equal reports whether two counts are the same.
+func (t Tally) Equal(u Tally) bool {
+	return t.Members == u.Members && t.Count == u.Count && t.Chair == u.Chair && slices.Equal(t.Colleges, u.Colleges)
+}
+
+// Decision is a closed vote with all that is needed to count it again, or an
+// [Act] that takes no vote: decisions form a chain from the genesis, and whoever has
+// all of it knows who the members are.
 type Decision struct {
-	Number   int              `json:"number"` // from 1
-	Proposal Signed[Proposal] `json:"proposal"`
-	Cosign   Signed[Cosign]   `json:"cosign"`
-	Ballots  []Signed[Ballot] `json:"ballots"` // ascending by member
-	OpenedAt Millis           `json:"opened_at"`
-	ClosedAt Millis           `json:"closed_at"`
-	Roster   Hash             `json:"roster"` // hash of the members in good standing
-	Tally    Tally            `json:"tally"`
-	Special  bool             `json:"special"`
-	Carried  bool             `json:"carried"`
-	Previous Hash             `json:"previous"` // the decision before, or the genesis
+	Number int `json:"number"` // from 1
+	// Act is what was done without a vote; the rest but Number, ClosedAt and
+	// Previous is empty then.
+	Act      *Act             `json:"act,omitempty"`
+	Proposal Signed[Proposal] `json:"proposal,omitzero"`
+	Cosigns  []Signed[Cosign] `json:"cosigns"` // ascending by member
+	Ballots  []Signed[Ballot] `json:"ballots"` // ascending by whose voice it is
+	// Delegations are those under which ballots were cast by proxy, ascending
+	// by who gave them.
+	Delegations []Signed[Delegation] `json:"delegations,omitempty"`
+	OpenedAt    Millis               `json:"opened_at"`
+	ClosedAt    Millis               `json:"closed_at"`
+	Roster      Hash                 `json:"roster"` // hash of the members in good standing
+	Tally       Tally                `json:"tally"`
+	Special     bool                 `json:"special"`
+	Carried     bool                 `json:"carried"`
+	Previous    Hash                 `json:"previous"` // the decision before, or the genesis
+}
+
+// Act is what a member decides about itself, or the replicas about who they
+// are. Exactly one field is set.
+type Act struct {
+	KeyChange *Signed[KeyChange]  `json:"key_change,omitempty"`
+	Leave     *Signed[Leave]      `json:"leave,omitempty"`
+	Roll      *Signed[RollChange] `json:"roll,omitempty"`
 }
 
 // ID is the decision's place in the chain.

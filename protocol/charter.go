@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 
 	"coulisse/crypto/dp"
 	"coulisse/crypto/key"
@@ -14,23 +15,47 @@ type Charter struct {
 	Name      Text       `json:"name"`
 	Ordinary  VotingRule `json:"ordinary"`
 	Special   VotingRule `json:"special"`
-	Floors    Floors     `json:"floors"`
-	Budget    Budget     `json:"budget"`
+	// Cosigners is how many organisations besides its author support a proposal
+	// before it opens; at least 1.
+	Cosigners int `json:"cosigners"`
+	// MaxProxies is how many other members' ballots one member may carry on one
+	// proposal; 0 for none.
+	MaxProxies int `json:"max_proxies"`
+	// Chair settles ties where a voting rule asks for it; it may be empty.
+	Chair MemberID `json:"chair,omitempty"`
+	// Colleges group the members by kind, for the rules that ask for a majority
+	// in each.
+	Colleges []College `json:"colleges,omitempty"`
+	Floors   Floors    `json:"floors"`
+	Budget   Budget    `json:"budget"`
 	// Allowance is how many identifiers a member may have tokenised in one
 	// key epoch.
 	Allowance int64 `json:"allowance"`
 }
 
-// VotingRule says when a vote carries. Abstentions count for the quorum and
-// not for the majority; a tie does not carry.
+// College is the members of some kinds, who are also counted by themselves.
+type College struct {
+	Name  Text         `json:"name"`
+	Kinds []MemberKind `json:"kinds"`
+}
+
+// VotingRule says when a vote carries. Abstentions never count for the
+// majority, and a tie does not carry unless the chair settles it.
 type VotingRule struct {
 	QuorumPercent int `json:"quorum_percent"` // of the members in good standing
+	// ExpressedQuorum leaves abstentions out of the quorum.
+	ExpressedQuorum bool `json:"expressed_quorum,omitempty"`
+	// EachCollege asks for more ballots for than against in every college in
+	// which somebody voted for or against, besides the majority of all.
+	EachCollege bool `json:"each_college,omitempty"`
+	// CastingVote lets the charter's chair settle a tie by what it voted.
+	CastingVote bool `json:"casting_vote,omitempty"`
 	// The ballots for must be more than half of those expressed, or at least
 	// Numerator/Denominator of them when that is more than a half.
 	Numerator   int `json:"numerator"`
 	Denominator int `json:"denominator"`
 	// A proposal stays open at least, and at most, this long; it closes early
-	// only when every member has voted.
+	// only when every member has voted itself.
 	MinOpen Span `json:"min_open_ms"`
 	MaxOpen Span `json:"max_open_ms"`
 }
@@ -121,6 +146,9 @@ func (c Charter) Check() error {
 	if err := c.Special.check(); err != nil {
 		return fmt.Errorf("special votes: %w", err)
 	}
+	if err := c.checkAssembly(); err != nil {
+		return err
+	}
 	if err := c.Floors.Check(); err != nil {
 		return err
 	}
@@ -131,6 +159,68 @@ func (c Charter) Check() error {
 		return fmt.Errorf("%w: an allowance is 1 to 2^40 identifiers", ErrMalformed)
 	}
 	return nil
+}
+
+// Bounds of how an assembly is made up.
+const (
+	maxCosigners = 20
+	maxProxies   = 20
+	maxColleges  = 5
+)
+
+// checkAssembly checks who supports, speaks for whom, and is counted with whom.
+func (c Charter) checkAssembly() error {
+	if c.Cosigners < 1 || c.Cosigners > maxCosigners {
+		return fmt.Errorf("%w: 1 to %d other organisations support a proposal", ErrMalformed, maxCosigners)
+	}
+	if c.MaxProxies < 0 || c.MaxProxies > maxProxies {
+		return fmt.Errorf("%w: a member carries at most %d ballots of others", ErrMalformed, maxProxies)
+	}
+	if c.Chair != "" {
+		if err := c.Chair.Check(); err != nil {
+			return fmt.Errorf("chair: %w", err)
+		}
+	}
+	if c.Chair == "" && (c.Ordinary.CastingVote || c.Special.CastingVote) {
+		return fmt.Errorf("%w: a rule with a casting vote needs a chair", ErrMalformed)
+	}
+	if len(c.Colleges) > maxColleges || len(c.Colleges) == 0 && (c.Ordinary.EachCollege || c.Special.EachCollege) {
+		return fmt.Errorf("%w: a rule that asks each college needs 1 to %d colleges", ErrMalformed, maxColleges)
+	}
+	seen := map[MemberKind]bool{}
+	for _, college := range c.Colleges {
+		if err := college.Name.Check(); err != nil {
+			return fmt.Errorf("college: %w", err)
+		}
+		if len(college.Kinds) == 0 {
+			return fmt.Errorf("%w: a college has at least one kind of member", ErrMalformed)
+		}
+		for _, kind := range college.Kinds {
+			if err := kind.Check(); err != nil {
+				return err
+			}
+			if seen[kind] {
+				return fmt.Errorf("%w: a kind of member is in one college at most", ErrMalformed)
+			}
+			seen[kind] = true
+		}
+	}
+	return nil
+}
+
+// CollegeOf is the place, in Colleges, of the college that a kind of member
+// belongs to, or -1.
+func (c Charter) CollegeOf(kind MemberKind) int {
+	return slices.IndexFunc(c.Colleges, func(college College) bool { return slices.Contains(college.Kinds, kind) })
+}
+
+// ID names a charter: what changes it says which one it was written from.
+func (c Charter) ID() (Hash, error) {
+	body, err := Canonical(c)
+	if err != nil {
+		return Hash{}, err
+	}
+	return HashOf(append([]byte(signatureDomain+"charter\x00"), body...)), nil
 }
 
 // Genesis is the first entry of the log: the charter, the founders and the
@@ -153,18 +243,8 @@ func (g Genesis) Check() error {
 	if len(g.Founders) < MinFounders || len(g.Founders) > MaxMembers {
 		return fmt.Errorf("%w: a federation is founded by %d to %d members", ErrMalformed, MinFounders, MaxMembers)
 	}
-	if len(g.Replicas) < 1 || len(g.Replicas) > MaxReplicas {
-		return fmt.Errorf("%w: a coordinator has 1 to %d replicas", ErrMalformed, MaxReplicas)
-	}
-	seen := map[ReplicaID]bool{}
-	for _, r := range g.Replicas {
-		if err := r.ID.Check(); err != nil {
-			return err
-		}
-		if r.Key.IsZero() || seen[r.ID] {
-			return fmt.Errorf("%w: each replica is listed once, with its key", ErrMalformed)
-		}
-		seen[r.ID] = true
+	if err := checkReplicas(g.Replicas); err != nil {
+		return err
 	}
 	if g.Authority.IsZero() {
 		return fmt.Errorf("%w: the genesis names the coordinator's certificate authority", ErrMalformed)

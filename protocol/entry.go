@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"strconv"
 
 	"coulisse/crypto/key"
 
@@ -15,6 +16,21 @@ type Entry struct {
 	At    Millis         `json:"at"`  // stamped by the leader; never goes back
 	Label Label          `json:"label"`
 	Doc   jsontext.Value `json:"doc"` // a Signed document, or the Founding
+}
+
+// Encode is the entry in canonical form, as [Canonical] would give it. Its
+// document is in that form already: it is taken as it is.
+func (e Entry) Encode() []byte {
+	raw := make([]byte, 0, len(e.Doc)+96)
+	raw = append(raw, `{"at":`...)
+	raw = strconv.AppendInt(raw, int64(e.At), 10)
+	raw = append(raw, `,"doc":`...)
+	raw = append(raw, e.Doc...)
+	raw = append(raw, `,"label":"`...)
+	raw = append(raw, e.Label...) // one that Apply knows: nothing in it to escape
+	raw = append(raw, `","seq":`...)
+	raw = strconv.AppendInt(raw, e.Seq, 10)
+	return append(raw, '}')
 }
 
 // MaxSize bounds the entries of a log: the integers that JSON keeps exactly.

@@ -10,6 +10,12 @@ const (
 	LabelCosign   Label = "cosign"
 	LabelBallot   Label = "ballot"
 
+	LabelWithdrawal Label = "withdrawal"
+	LabelDelegation Label = "delegation"
+	LabelRevocation Label = "revocation"
+	LabelKeyChange  Label = "key-change"
+	LabelLeave      Label = "leave"
+
 	// Signed with a member's node key.
 	LabelTicket     Label = "ticket"
 	LabelHello      Label = "ceremony-hello"
@@ -33,6 +39,9 @@ const (
 	LabelExport    Label = "export"
 	LabelHead      Label = "head"
 
+	LabelEndorsement Label = "endorsement" // within a roll, never an entry
+	LabelRoll        Label = "roll"
+
 	// The first entry of the log; signed by every founder's assent in it.
 	LabelGenesis Label = "genesis"
 )
@@ -41,6 +50,7 @@ const (
 func (l Label) ByMember() bool {
 	switch l {
 	case LabelProposal, LabelCosign, LabelBallot,
+		LabelWithdrawal, LabelDelegation, LabelRevocation, LabelKeyChange, LabelLeave,
 		LabelTicket, LabelHello, LabelDeal, LabelReady, LabelComplaint,
 		LabelManifest, LabelAck, LabelKeyConfirm, LabelUpload, LabelCollected, LabelAbort:
 		return true

@@ -86,8 +86,45 @@ func OpenCard(s Signed[Card]) (Card, error) {
 	return card, nil
 }
 
-// Replica is a coordinator replica as the genesis knows it.
+// KeyChange gives a member new keys, and a new name if it likes. It is signed
+// with the voting key that it replaces; a member that has lost that one needs a
+// vote (Effect.ReplaceCard).
+type KeyChange struct {
+	Card Signed[Card] `json:"card"`
+}
+
+// Label implements [Document].
+func (KeyChange) Label() Label { return LabelKeyChange }
+
+// Role implements [Document].
+func (KeyChange) Role() (r key.Vote) { return }
+
+// Check implements [Document].
+func (k KeyChange) Check() error {
+	_, err := OpenCard(k.Card)
+	return err
+}
+
+// Leave ends a membership at once. Nobody is asked.
+type Leave struct {
+	// Member is the signer, named again: nobody signs this by mistake.
+	Member MemberID `json:"member"`
+}
+
+// Label implements [Document].
+func (Leave) Label() Label { return LabelLeave }
+
+// Role implements [Document].
+func (Leave) Role() (r key.Vote) { return }
+
+// Check implements [Document].
+func (l Leave) Check() error { return l.Member.Check() }
+
+// Replica is a coordinator replica.
 type Replica struct {
 	ID  ReplicaID               `json:"id"`
 	Key key.Public[key.Replica] `json:"key"`
+	// Address is where it is dialled, as host:port. The genesis has none: nodes
+	// find the first replicas by their enrolment tokens.
+	Address string `json:"address,omitempty"`
 }

@@ -6,6 +6,7 @@ import (
 
 	"coulisse/crypto/key"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -114,6 +115,19 @@ func Open[R key.Role, T Document[R]](federation Hash, s Signed[T], pub key.Publi
 		return doc, fmt.Errorf("open a %s: %w", doc.Label(), err)
 	}
 	return doc, nil
+}
+
+// VerifyAhead verifies the signature of a document that is about to be opened,
+// with the key that keyOf has for its author, so that [Open] finds it
+// remembered. It looks at nothing else and decides nothing.
+func VerifyAhead[R key.Role](federation Hash, label Label, document []byte, keyOf func(PartyID) (key.Public[R], bool)) {
+	var s Signed[jsontext.Value]
+	if err := json.Unmarshal(document, &s); err != nil || len(s.By) > maxParty {
+		return
+	}
+	if pub, ok := keyOf(s.By); ok {
+		pub.Verify(s.message(federation, label), s.Sig)
+	}
 }
 
 // Peek decodes a document without verifying it, to learn what it refers to.

@@ -4,7 +4,9 @@
 // offline checks of protocol.md section 9.
 //
 // A copy is a first line that names the form and holds a checkpoint, then each
-// entry up to that checkpoint on a line of its own, as the log has it.
+// entry of the log on a line of its own, as the log has it. Entries that came
+// after the checkpoint are in it too: the signatures in them stand, and no
+// replica has vouched for their order yet.
 package archive
 
 import (
@@ -18,6 +20,7 @@ import (
 	"coulisse/protocol/checkpoint"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/governance"
+	"coulisse/protocol/tlog"
 )
 
 // Format names this form of copy.
@@ -31,6 +34,8 @@ var ErrArchive = errors.New("the file does not prove what it states about the lo
 type header struct {
 	Format     string `json:"format"`
 	Checkpoint string `json:"checkpoint"`
+	// Covered is how many entries the checkpoint is of.
+	Covered int64 `json:"covered"`
 }
 
 // Bounds of a line, in bytes: the genesis holds every founder's card.
@@ -43,19 +48,33 @@ const (
 // batch is how many entries are read at once while the log is held.
 const batch = 256
 
-// Write writes a copy of the log up to a checkpoint. view runs a function over
-// the log; it is called again and again, so that the log goes on meanwhile.
+// Header is the first line of a copy, before the entries.
+func Header(checkpoint []byte, covered int64) ([]byte, error) {
+	line, err := protocol.Canonical(header{Format, string(checkpoint), covered})
+	if err != nil {
+		return nil, err
+	}
+	return append(line, '\n'), nil
+}
+
+// Write writes a copy of the log as it is now, with a checkpoint of it. view
+// runs a function over the log; it is called again and again, so that the log
+// goes on meanwhile.
 func Write(w io.Writer, c checkpoint.Checkpoint, view func(func(federation.Tx) error) error) error {
-	first, err := protocol.Canonical(header{Format, c.String()})
+	first, err := Header([]byte(c.String()), c.Head.Size)
 	if err != nil {
 		return err
 	}
+	end := c.Head.Size
+	if err := view(func(tx federation.Tx) error { end = max(end, federation.Size(tx)); return nil }); err != nil {
+		return err
+	}
 	out := bufio.NewWriter(w)
-	_, _ = out.Write(append(first, '\n')) // Flush tells
-	for seq := int64(0); seq < c.Head.Size; {
+	_, _ = out.Write(first) // Flush tells
+	for seq := int64(0); seq < end; {
 		var lines bytes.Buffer
 		err := view(func(tx federation.Tx) error {
-			for n := 0; n < batch && seq < c.Head.Size; n, seq = n+1, seq+1 {
+			for n := 0; n < batch && seq < end; n, seq = n+1, seq+1 {
 				raw, ok := federation.EntryBytes(tx, seq)
 				if !ok {
 					return fmt.Errorf("%w: entry %d", federation.ErrNotFound, seq)
@@ -78,6 +97,8 @@ type Statement struct {
 	Federation protocol.Hash
 	View       governance.View
 	Checkpoint checkpoint.Checkpoint
+	// Head is that of all that a copy holds; in a proof, the checkpoint's.
+	Head protocol.Head
 	// At is when the last entry was accepted; in a proof, the entry.
 	At protocol.Millis
 }
@@ -86,49 +107,73 @@ type Statement struct {
 // signature is verified, each ballot counted and each budget charged again. The
 // log must then be the one of the checkpoint, which a replica has signed.
 func Verify(r io.Reader, federationID protocol.Hash) (Statement, error) {
+	s, _, err := Read(r, federationID)
+	return s, err
+}
+
+// Read is a Verify that returns the log as well.
+func Read(r io.Reader, federationID protocol.Hash) (Statement, *federation.Memory, error) {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	first, err := readLine(lines, maxHeader)
 	if errors.Is(err, io.EOF) {
-		return Statement{}, fmt.Errorf("%w: it is empty", ErrArchive)
+		return Statement{}, nil, fmt.Errorf("%w: it is empty", ErrArchive)
 	}
 	if err != nil {
-		return Statement{}, err
+		return Statement{}, nil, err
 	}
 	h, err := protocol.Decode[header](first)
 	if err != nil || h.Format != Format {
-		return Statement{}, fmt.Errorf("%w: it is not a %s", ErrArchive, Format)
+		return Statement{}, nil, fmt.Errorf("%w: it is not a %s", ErrArchive, Format)
 	}
-	log, err := replay(lines, federationID)
+	log, then, err := replay(lines, federationID, h.Covered)
 	if err != nil {
-		return Statement{}, err
+		return Statement{}, nil, err
 	}
 	s := Statement{Federation: federationID, At: federation.Time(log)}
 	if s.View, err = federation.View(log); err != nil {
-		return Statement{}, fmt.Errorf("%w: %w", ErrArchive, err)
+		return Statement{}, nil, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
-	if s.Checkpoint, err = checkpoint.Open([]byte(h.Checkpoint), s.View); err != nil {
-		return Statement{}, fmt.Errorf("%w: %w", ErrArchive, err)
+	if s.Head, err = federation.Head(log); err != nil {
+		return Statement{}, nil, err
 	}
-	head, err := federation.Head(log)
-	if err != nil {
-		return Statement{}, err
+	if s.Checkpoint, err = checkpoint.Open([]byte(h.Checkpoint), then); err != nil {
+		return Statement{}, nil, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
-	if head != s.Checkpoint.Head {
-		return Statement{}, fmt.Errorf("%w: its %d entries are not the log of its checkpoint, which has %d",
-			ErrArchive, head.Size, s.Checkpoint.Head.Size)
+	if h.Covered != s.Checkpoint.Head.Size { // it was opened under the keys of then
+		return Statement{}, nil, fmt.Errorf("%w: its checkpoint is not of the %d entries that it states", ErrArchive, h.Covered)
 	}
-	return s, nil
+	if err := holds(log, s); err != nil {
+		return Statement{}, nil, err
+	}
+	return s, log, nil
 }
 
-func replay(lines *bufio.Reader, federationID protocol.Hash) (*federation.Memory, error) {
-	log := new(federation.Memory)
+// holds checks that the checkpoint is of this log.
+func holds(log *federation.Memory, s Statement) error {
+	covered := protocol.Head{}
+	var err error
+	if s.Checkpoint.Head.Size <= s.Head.Size {
+		if covered, err = tlog.HeadAt(log, s.Checkpoint.Head.Size); err != nil {
+			return err
+		}
+	}
+	if covered != s.Checkpoint.Head {
+		return fmt.Errorf("%w: its %d entries are not the log of its checkpoint, which has %d",
+			ErrArchive, s.Head.Size, s.Checkpoint.Head.Size)
+	}
+	return nil
+}
+
+// replay returns the log, and the governance as it was after so many entries.
+func replay(lines *bufio.Reader, federationID protocol.Hash, covered int64) (log *federation.Memory, then governance.View, err error) {
+	log = new(federation.Memory)
 	for limit := maxGenesis; ; limit = maxEntry {
 		raw, err := readLine(lines, limit)
 		if errors.Is(err, io.EOF) {
-			return log, nil
+			return log, then, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, then, err
 		}
 		seq := federation.Size(log)
 		entry, err := protocol.Decode[protocol.Entry](raw)
@@ -136,17 +181,16 @@ func replay(lines *bufio.Reader, federationID protocol.Hash) (*federation.Memory
 			err = log.Apply(entry)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%w: entry %d: %w", ErrArchive, seq, err)
+			return nil, then, fmt.Errorf("%w: entry %d: %w", ErrArchive, seq, err)
 		}
-		if seq > 0 {
+		if seq > 0 && seq+1 != covered {
 			continue
 		}
-		view, err := federation.View(log)
-		if err != nil {
-			return nil, err
+		if then, err = federation.View(log); err != nil {
+			return nil, then, err
 		}
-		if err := checkFederation(view.Federation, federationID); err != nil {
-			return nil, err
+		if err := checkFederation(then.Federation, federationID); err != nil {
+			return nil, then, err
 		}
 	}
 }

@@ -45,11 +45,17 @@ func voted(t testing.TB) *Town {
 func TestACopyVerifies(t *testing.T) {
 	town := voted(t)
 	c := stated(t, town)
-	// What came after the checkpoint is not in it.
-	town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 6}})
-	s, err := Verify(bytes.NewReader(copied(t, town, c)), town.Federation)
-	if err != nil || s.Checkpoint.Head != c.Head || s.View.Decisions != 1 || len(s.Checkpoint.Cosigned) != 1 || s.At == 0 {
-		t.Fatalf("%+v, %v", s, err)
+	for _, later := range []bool{false, true} {
+		if later { // what came after the checkpoint is in it as well
+			town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 6}})
+		}
+		s, log, err := Read(bytes.NewReader(copied(t, town, c)), town.Federation)
+		if err != nil || s.Checkpoint.Head != c.Head || s.View.Decisions != 1 || len(s.Checkpoint.Cosigned) != 1 || s.At == 0 {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if head, err := federation.Head(log); err != nil || head != town.Head() || head != s.Head {
+			t.Fatalf("the log's head is %+v: %v", head, err)
+		}
 	}
 }
 
@@ -73,6 +79,7 @@ func TestAlteredCopies(t *testing.T) {
 		"another's":              string(copied(t, other, stated(t, other))),
 		"another checkpoint":     string(bytes.Replace(copied(t, town, c), []byte(lines[0]), firstLine(t, other), 1)),
 		"an endless first line":  strings.Repeat("x", maxHeader+2),
+		"another extent":         strings.Replace(good, `"covered":`, `"covered":1`, 1),
 		"an endless second line": lines[0] + strings.Repeat("x", maxGenesis+2),
 	} {
 		if _, err := Verify(strings.NewReader(bad), town.Federation); !errors.Is(err, ErrArchive) {

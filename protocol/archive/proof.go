@@ -71,6 +71,7 @@ func (p Proof) Verify(federationID protocol.Hash) (Statement, error) {
 	if s.Checkpoint, err = checkpoint.Open([]byte(p.Checkpoint), s.View); err != nil {
 		return Statement{}, fmt.Errorf("%w: %w", ErrArchive, err)
 	}
+	s.Head = s.Checkpoint.Head
 	for _, proven := range []record.Proven{p.Genesis, p.Entry} {
 		raw, err := protocol.Canonical(proven.Entry)
 		if err != nil {

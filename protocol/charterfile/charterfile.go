@@ -4,6 +4,7 @@
 package charterfile
 
 import (
+	"cmp"
 	_ "embed"
 	"fmt"
 	"strconv"
@@ -30,14 +31,26 @@ type charterFile struct {
 		FR string `yaml:"fr"`
 		EN string `yaml:"en"`
 	} `yaml:"name"`
-	Ordinary votingRule `yaml:"ordinary"`
-	Special  votingRule `yaml:"special"`
-	Floors   floors     `yaml:"floors"`
-	Budget   struct {
+	Ordinary   votingRule `yaml:"ordinary"`
+	Special    votingRule `yaml:"special"`
+	Cosigners  int        `yaml:"cosigners"`
+	MaxProxies int        `yaml:"max_proxies"`
+	Chair      string     `yaml:"chair"`
+	Colleges   []college  `yaml:"colleges"`
+	Floors     floors     `yaml:"floors"`
+	Budget     struct {
 		Total         int64 `yaml:"total_nano_rho"`
 		DeltaExponent int   `yaml:"delta_exponent"`
 	} `yaml:"budget"`
 	Allowance int64 `yaml:"allowance"`
+}
+
+type college struct {
+	Name struct {
+		FR string `yaml:"fr"`
+		EN string `yaml:"en"`
+	} `yaml:"name"`
+	Kinds []protocol.MemberKind `yaml:"kinds"`
 }
 
 type floors struct {
@@ -56,6 +69,10 @@ type votingRule struct {
 	Majority      string `yaml:"majority"`
 	OpenAtLeast   string `yaml:"open_at_least"`
 	OpenAtMost    string `yaml:"open_at_most"`
+
+	AbstentionsOut bool `yaml:"abstentions_out_of_quorum"`
+	EachCollege    bool `yaml:"each_college"`
+	CastingVote    bool `yaml:"casting_vote"`
 }
 
 // Parse reads a charter strictly: a name that is not known is an error, since a
@@ -74,6 +91,11 @@ func Parse(text []byte, namespace protocol.Namespace) (protocol.Charter, error) 
 		Floors:    f.Floors.floors(),
 		Budget:    protocol.Budget{Total: dp.NanoRho(f.Budget.Total), DeltaExponent: f.Budget.DeltaExponent},
 		Allowance: f.Allowance,
+		// A proposal is never its author's alone: unsaid, one other supports it.
+		Cosigners: cmp.Or(f.Cosigners, 1), MaxProxies: f.MaxProxies, Chair: protocol.MemberID(f.Chair),
+	}
+	for _, college := range f.Colleges {
+		c.Colleges = append(c.Colleges, protocol.College{Name: protocol.Text{FR: college.Name.FR, EN: college.Name.EN}, Kinds: college.Kinds})
 	}
 	var err error
 	if c.Ordinary, err = f.Ordinary.parse(); err == nil {
@@ -116,7 +138,8 @@ func (f floors) floors() protocol.Floors {
 }
 
 func (r votingRule) parse() (v protocol.VotingRule, err error) {
-	v.QuorumPercent = r.QuorumPercent
+	v.QuorumPercent, v.ExpressedQuorum = r.QuorumPercent, r.AbstentionsOut
+	v.EachCollege, v.CastingVote = r.EachCollege, r.CastingVote
 	over, under, ok := strings.Cut(r.Majority, "/")
 	v.Numerator, err = strconv.Atoi(strings.TrimSpace(over))
 	if err == nil {

@@ -1,6 +1,7 @@
 package charterfile
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 
@@ -21,8 +22,36 @@ func TestTheShippedCharterHoldsWhatIsAnnounced(t *testing.T) {
 		Budget:    protocol.Budget{Total: 100_000_000, DeltaExponent: 9},
 		Allowance: 5_000_000,
 	}
-	if got != want {
+	want.Cosigners, want.MaxProxies = 1, 2
+	if !reflect.DeepEqual(got, want) {
 		t.Fatalf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// What the shipped charter shows in a comment is a charter too.
+func TestParseTakesAnAssembly(t *testing.T) {
+	text := string(Shipped)
+	for _, line := range [][2]string{
+		{"#   chair: theatre-du-fleuve        the", "chair: theatre-du-fleuve      # the"},
+		{"#   colleges:", "colleges:"},
+		{"#     - name: {fr: Lieux", "    - name: {fr: Lieux"}, {"#       kinds: [house", "      kinds: [house"},
+		{"#     - name: {fr: Créateurs", "    - name: {fr: Créateurs"}, {"#       kinds: [company", "      kinds: [company"},
+		{"  quorum_percent: 50\n", "  quorum_percent: 50\n  each_college: true\n  casting_vote: true\n  abstentions_out_of_quorum: true\n"},
+	} {
+		if !strings.Contains(text, line[0]) {
+			t.Fatalf("the shipped charter does not show %q", line[0])
+		}
+		text = strings.Replace(text, line[0], line[1], 1)
+	}
+	c, err := Parse([]byte(text), "culture")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Special.EachCollege || !c.Special.CastingVote || !c.Special.ExpressedQuorum || c.Ordinary.EachCollege {
+		t.Errorf("the rules: %+v, %+v", c.Ordinary, c.Special)
+	}
+	if c.CollegeOf(protocol.KindMuseum) != 0 || c.CollegeOf(protocol.KindMedia) != 1 || c.Chair != "theatre-du-fleuve" {
+		t.Errorf("the assembly: %+v, %s", c.Colleges, c.Chair)
 	}
 }
 
@@ -38,6 +67,10 @@ func TestParseRefuses(t *testing.T) {
 		"a text for a number":  {"min_variance: 100", "min_variance: lots"},
 		"a missing name":       {"  en: Cultural co-operative\n", ""},
 		"a list":               {"name:", "- name:"},
+		"a chair that is none": {"cosigners: 1", "cosigners: 1\nchair: A B"},
+		"too many supporters":  {"cosigners: 1", "cosigners: 1000"},
+		"a tie nobody settles": {"majority: 2/3", "majority: 2/3\n  casting_vote: true"},
+		"no college to ask":    {"majority: 2/3", "majority: 2/3\n  each_college: true"},
 		"two documents":        {"allowance: 5000000", "allowance: 5000000\n---\nallowance: 1"},
 	} {
 		text := strings.Replace(string(Shipped), change[0], change[1], 1)

@@ -9,10 +9,14 @@
 package checkpoint
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,10 +31,12 @@ import (
 // of its replicas has signed. It proves nothing, against nobody.
 var ErrCheckpoint = errors.New("not a checkpoint of this federation's log")
 
-// Bounds of a note. Tools read at most 100 signatures of one.
+// Bounds of a note. A federation may have more members than the 100 signatures
+// that tools read of one: [Open] reads them all, and [Checkpoint.Short] is what
+// others are given.
 const (
-	// MaxNote is in bytes.
-	MaxNote       = 64 << 10
+	// MaxNote is in bytes: every member of the largest federation.
+	MaxNote       = 384 << 10
 	maxSignatures = 100
 )
 
@@ -73,6 +79,20 @@ func (o Origin) parse(text string) (h protocol.Head, err error) {
 	return h, nil
 }
 
+// SizeOf reads of how many entries a note claims to be the checkpoint, before
+// anything in it is verified: to know what to hold it against.
+func SizeOf(raw []byte) (int64, error) {
+	lines := bytes.SplitN(raw, []byte("\n"), 3)
+	if len(lines) < 3 {
+		return 0, fmt.Errorf("%w: it has not three lines", ErrCheckpoint)
+	}
+	size, err := strconv.ParseInt(string(lines[1]), 10, 64)
+	if err != nil || size < 1 || size > protocol.MaxSize {
+		return 0, fmt.Errorf("%w: its size is out of range", ErrCheckpoint)
+	}
+	return size, nil
+}
+
 // Cosignature is a member's statement that its node has verified the log up to
 // the checkpoint.
 type Cosignature struct {
@@ -91,13 +111,51 @@ type Checkpoint struct {
 	note     *note.Note
 }
 
-// String is the note, with the signatures that were verified.
-func (c Checkpoint) String() string {
-	raw, err := note.Sign(c.note)
-	if err != nil {
-		return "" // it came out of a note
+// String is the note, with all the signatures that were verified.
+func (c Checkpoint) String() string { return string(written(c.note)) }
+
+// Short is the note with no more signatures than tools read: the replicas' and,
+// if those of the members are too many, the earliest of them.
+func (c Checkpoint) Short() string {
+	n, cosigned := c.replicas(), slices.Clone(c.Cosigned)
+	if len(n.Sigs)+len(cosigned) > maxSignatures {
+		slices.SortStableFunc(cosigned, func(a, b Cosignature) int { return cmp.Compare(a.At, b.At) })
+		cosigned = cosigned[:max(0, maxSignatures-len(n.Sigs))]
 	}
-	return string(raw)
+	for _, s := range cosigned {
+		n.Sigs = append(n.Sigs, s.line)
+	}
+	return string(written(n))
+}
+
+// Only is the note with the replicas' signatures and one member's, if it has
+// that: what the member hands in.
+func (c Checkpoint) Only(id protocol.MemberID) []byte {
+	n := c.replicas()
+	if s, ok := c.Cosigner(id); ok {
+		n.Sigs = append(n.Sigs, s.line)
+	}
+	return written(n)
+}
+
+// replicas is the note with the replicas' signatures.
+func (c Checkpoint) replicas() *note.Note {
+	n := &note.Note{Text: c.note.Text}
+	for _, line := range c.note.Sigs {
+		if !slices.ContainsFunc(c.Cosigned, func(s Cosignature) bool { return s.line == line }) {
+			n.Sigs = append(n.Sigs, line)
+		}
+	}
+	return n
+}
+
+// written is a note that came out of one, without a new signature.
+func written(n *note.Note) []byte {
+	raw, err := note.Sign(n)
+	if err != nil {
+		return nil // its lines were read from a note
+	}
+	return raw
 }
 
 // Sign states a head as a replica.
@@ -117,11 +175,10 @@ func Open(raw []byte, v governance.View) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("%w: it has more than %d bytes", ErrCheckpoint, MaxNote)
 	}
 	k := keysOf(v)
-	n, err := note.Open(raw, k)
+	n, err := open(raw, k)
 	if err != nil {
 		return Checkpoint{}, fmt.Errorf("%w: %w", ErrCheckpoint, err)
 	}
-	n.UnverifiedSigs = nil
 	c := Checkpoint{note: n}
 	if c.Head, err = o.parse(n.Text); err != nil {
 		return Checkpoint{}, err
@@ -138,6 +195,41 @@ func Open(raw []byte, v governance.View) (Checkpoint, error) {
 		return Checkpoint{}, fmt.Errorf("%w: none of its replicas has signed it", ErrCheckpoint)
 	}
 	return c, nil
+}
+
+// open is note.Open of a note with any number of signatures: of as many notes
+// over the same text as it takes. What is not verified is left out.
+func open(raw []byte, k keys) (*note.Note, error) {
+	end := bytes.LastIndex(raw, []byte("\n\n")) // the text ends with the first
+	if end < 0 {
+		return note.Open(raw, k) // says what is wrong
+	}
+	text, lines := raw[:end+2], bytes.SplitAfter(raw[end+2:], []byte("\n"))
+	if lines = lines[:len(lines)-1]; len(lines) == 0 || !bytes.HasSuffix(raw, []byte("\n")) {
+		return note.Open(raw, k)
+	}
+	var whole *note.Note
+	for part := range slices.Chunk(lines, maxSignatures) {
+		n, err := note.Open(append(bytes.Clone(text), bytes.Join(part, nil)...), k)
+		var unknown *note.UnverifiedNoteError
+		switch {
+		case errors.As(err, &unknown):
+			continue // none of these is a key of ours
+		case err != nil:
+			return nil, err
+		case whole == nil:
+			whole = &note.Note{Text: n.Text}
+		}
+		for _, line := range n.Sigs {
+			if !slices.ContainsFunc(whole.Sigs, func(s note.Signature) bool { return s.Name == line.Name && s.Hash == line.Hash }) {
+				whole.Sigs = append(whole.Sigs, line)
+			}
+		}
+	}
+	if whole == nil {
+		return nil, errors.New("nobody who is known has signed it")
+	}
+	return whole, nil
 }
 
 // Cosigner finds a member's cosignature.
@@ -161,19 +253,13 @@ func (c Checkpoint) Cosign(o Origin, id protocol.MemberID, k key.Private[key.Nod
 	return note.Sign(c.note, signer[key.Node]{cosignerKey(o, id, k.Public()), sign})
 }
 
-// With is the note with cosignatures that were verified over the same head,
-// as many as tools read.
-func (c Checkpoint) With(cosignatures []Cosignature) ([]byte, error) {
-	n := &note.Note{Text: c.note.Text}
-	for _, line := range c.note.Sigs {
-		if len(n.Sigs) < maxSignatures {
-			n.Sigs = append(n.Sigs, line)
-		}
-	}
+// With is the checkpoint with other cosignatures, which were verified over the
+// same head.
+func (c Checkpoint) With(cosignatures []Cosignature) Checkpoint {
+	n := c.replicas()
 	for _, s := range cosignatures {
-		if len(n.Sigs) < maxSignatures {
-			n.Sigs = append(n.Sigs, s.line)
-		}
+		n.Sigs = append(n.Sigs, s.line)
 	}
-	return note.Sign(n)
+	c.note, c.Cosigned = n, cosignatures
+	return c
 }

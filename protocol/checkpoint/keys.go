@@ -109,7 +109,7 @@ type keys map[identity]party
 
 func keysOf(v governance.View) keys {
 	o, k := OriginOf(v), keys{}
-	for _, r := range v.Genesis.Replicas {
+	for _, r := range v.Roll.Replicas {
 		v := replicaKey(o, r.Key)
 		k[identity{v.name, v.KeyHash()}] = party{verifier: v, replica: r.ID}
 	}
@@ -137,7 +137,7 @@ type Key struct {
 // ReplicaKeys are the keys under which checkpoints of this log are signed.
 func ReplicaKeys(v governance.View) []Key {
 	list := []Key{}
-	for _, r := range v.Genesis.Replicas {
+	for _, r := range v.Roll.Replicas {
 		list = append(list, Key{protocol.PartyID(r.ID), replicaKey(OriginOf(v), r.Key).vkey()})
 	}
 	return list

@@ -225,7 +225,7 @@ func TestExpulsion(t *testing.T) {
 	town.Must(Vote(town, c, protocol.Ballot{Proposal: open, Choice: protocol.For}))
 	town.Must(State(town, protocol.Close{Proposal: open}))
 	decision := federation.Decisions(&town.Log, 3)[0]
-	if want := (protocol.Tally{Members: 3, For: 1, Against: 1, Abstain: 1}); decision.Tally != want || decision.Carried {
+	if want := (protocol.Tally{Members: 3, Count: protocol.Count{For: 1, Against: 1, Abstain: 1}}); !decision.Tally.Equal(want) || decision.Carried {
 		t.Fatalf("%+v, carried %v: the ballots of the expelled count", decision.Tally, decision.Carried)
 	}
 	replayed(t, town)

@@ -100,6 +100,11 @@ func beginCeremony(tx Tx, view governance.View, at protocol.Millis) {
 	}
 	if old, ok := ActiveKey(tx); ok {
 		c.Old, c.Attempt.Epoch = &old, old.Epoch
+		for _, h := range old.Holders { // nobody waits for one that has left
+			if _, ok := view.Active(h.Member); !ok {
+				c.Accused, c.Accusers = append(c.Accused, h.Member), append(c.Accusers, "")
+			}
+		}
 	}
 	c.arrange()
 	save(tx, "ceremony", c)

@@ -84,34 +84,68 @@ func EntryBytes(tx Tx, seq int64) ([]byte, bool) {
 
 func entryKey(seq int64) string { return fmt.Sprintf("log/%016x", seq) }
 
+// Append gives a document the next place in the log, at that time or, if the
+// clock of whoever stamped it is behind the last entry, at the last entry's. It
+// leaves a document alone that is in the log already, and tells its place. On
+// an error the caller must discard the transaction.
+func Append(tx Tx, at protocol.Millis, label protocol.Label, document []byte) (seq int64, already bool, err error) {
+	if seq, already = Lookup(tx, document); already {
+		return seq, true, nil
+	}
+	last := Time(tx)
+	e := protocol.Entry{Seq: Size(tx), At: max(at, last), Label: label, Doc: document}
+	return e.Seq, false, apply(tx, e, last)
+}
+
 // Apply verifies an entry and carries out what follows from it. On an error
 // the caller must discard the transaction.
 func Apply(tx Tx, e protocol.Entry) error {
-	size := Size(tx)
-	if e.Seq != size {
+	if size := Size(tx); e.Seq != size {
 		return fmt.Errorf("%w: entry %d after %d entries", ErrOrder, e.Seq, size)
 	}
-	if e.At < Time(tx) || e.At > protocol.MaxInstant {
+	if _, ok := Lookup(tx, e.Doc); ok {
+		return ErrAlready
+	}
+	return apply(tx, e, Time(tx))
+}
+
+// apply is Apply of an entry that is the next one, and not in the log.
+func apply(tx Tx, e protocol.Entry, last protocol.Millis) error {
+	if e.At < last || e.At > protocol.MaxInstant {
 		return fmt.Errorf("%w: its time is before the last entry's, or out of range", ErrOrder)
 	}
 	if len(e.Doc) > maxDocument(e.Label) {
 		return refuse("un document a au plus %d octets", "a document has at most %d bytes", maxDocument(e.Label))
 	}
-	if _, ok := Lookup(tx, e.Doc); ok {
-		return ErrAlready
-	}
-	apply, ok := transitions[e.Label]
+	transition, ok := transitions[e.Label]
 	if !ok {
 		return refuse("cette version ne connaît pas ce genre de document; mettez-la à jour",
 			"this version knows no document of this kind; upgrade it")
 	}
-	if size == 0 && e.Label != protocol.LabelGenesis {
+	if e.Seq == 0 && e.Label != protocol.LabelGenesis {
 		return refuse("le journal commence par l'acte de fondation", "the log begins with the genesis")
 	}
-	if err := apply(tx, e); err != nil {
+	if err := inForce(tx, e.Label); err != nil {
+		return err
+	}
+	if err := transition(tx, e); err != nil {
 		return fmt.Errorf("%s: %w", e.Label, err)
 	}
 	return keep(tx, e)
+}
+
+// inForce refuses a kind of document that came with newer rules than those in
+// force.
+func inForce(tx Tx, label protocol.Label) error {
+	rules := governance.LabelRules(label)
+	if rules == protocol.FirstRules {
+		return nil
+	}
+	view, err := View(tx)
+	if err != nil {
+		return err
+	}
+	return view.InForce(rules)
 }
 
 // maxDocument bounds an entry's document. The genesis alone is no command of
@@ -127,10 +161,7 @@ const maxGenesis = 8 << 20
 
 // keep appends the entry to the log.
 func keep(tx Tx, e protocol.Entry) error {
-	raw, err := protocol.Canonical(e)
-	if err != nil {
-		return err
-	}
+	raw := e.Encode()
 	if err := tlog.Append(tx, e.Seq, raw); err != nil {
 		return err
 	}
@@ -149,6 +180,13 @@ var transitions = map[protocol.Label]func(Tx, protocol.Entry) error{
 	protocol.LabelCosign:   applyCosign,
 	protocol.LabelBallot:   applyBallot,
 	protocol.LabelClose:    applyClose,
+
+	protocol.LabelWithdrawal: applyWithdrawal,
+	protocol.LabelDelegation: applyDelegation,
+	protocol.LabelRevocation: applyRevocation,
+	protocol.LabelKeyChange:  applyKeyChange,
+	protocol.LabelLeave:      applyLeave,
+	protocol.LabelRoll:       applyRoll,
 
 	protocol.LabelEnrolment: applyEnrolment,
 	protocol.LabelHello:     applyHello,
@@ -181,8 +219,8 @@ func applyGenesis(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	save(tx, viewKey, view)
 	save(tx, "founding", founding)
+	saveView(tx, view)
 	return nil
 }
 
@@ -209,7 +247,7 @@ func applyEnrolment(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := view.Active(doc.Member); !ok {
+	if m, ok := view.Member(doc.Member); !ok || !m.Belongs() { // a suspended one reads on
 		return notActive(protocol.PartyID(doc.Member))
 	}
 	save(tx, "enrolment/"+string(doc.Member), doc)

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"coulisse/protocol"
+	"coulisse/protocol/governance"
 )
 
 // The state keeps short lists of what is under way, so that nobody who waits
@@ -104,12 +105,21 @@ func DueProposals(tx Tx, at protocol.Millis) ([]protocol.Hash, error) {
 	}
 	due := []protocol.Hash{}
 	for _, p := range OpenProposals(tx) {
-		content := p.Content()
-		if view.Due(content, len(votersOf(tx, view, p.ID)), at) && checkExpulsion(tx, content.Effect) == nil {
+		if at >= p.OpenedAt && view.Due(p.Content(), ownVoices(tx, view, p.ID), at) && closable(tx, view, p, at) {
 			due = append(due, p.ID)
 		}
 	}
 	return due, nil
+}
+
+// closable reports whether a close would be accepted of a vote that is due: one
+// that sends away a holder of the key waits, unless it does not carry.
+func closable(tx Tx, view governance.View, p Proposal, at protocol.Millis) bool {
+	if checkHolder(tx, p.Content().Effect) == nil {
+		return true
+	}
+	_, _, err := decide(tx, view, p, at)
+	return err == nil
 }
 
 // wait keeps a new proposal with its author's, if there is room.

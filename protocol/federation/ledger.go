@@ -147,8 +147,13 @@ func endOutruled(tx Tx, decision int, e protocol.Effect) {
 }
 
 func outrules(e protocol.Effect, r Round) bool {
-	if e.Expel != "" {
-		return isParticipant(r.Content(), e.Expel)
+	for _, id := range []protocol.MemberID{e.Expel, e.Suspend} {
+		if id != "" && isParticipant(r.Content(), id) {
+			return true
+		}
+	}
+	if e.ReplaceCard != nil {
+		return isParticipant(r.Content(), protocol.MemberID(e.ReplaceCard.By))
 	}
 	return e.SetPolicy != nil || e.RemovePolicy != "" || e.SetFloors != nil || e.SetCharter != nil
 }

@@ -45,9 +45,11 @@ func (c *chaos) step() error {
 	if rapid.IntRange(0, 15).Draw(c.t, "wait") == 0 {
 		c.town.Now += rapid.SampledFrom([]protocol.Millis{Second, Hour, Day}).Draw(c.t, "a while")
 	}
-	switch rapid.SampledFrom([]string{"vote", "round", "round", "round", "ceremony"}).Draw(c.t, "kind") {
+	switch rapid.SampledFrom([]string{"vote", "vote", "round", "round", "round", "ceremony", "standing"}).Draw(c.t, "kind") {
 	case "vote":
 		return c.vote()
+	case "standing":
+		return c.standing()
 	case "ceremony":
 		return c.ceremony()
 	}
@@ -57,7 +59,12 @@ func (c *chaos) step() error {
 func (c *chaos) vote() error {
 	town := c.town
 	if len(c.proposals) == 0 || rapid.IntRange(0, 4).Draw(c.t, "propose") == 0 {
-		s := SignVote(town, c.member(), town.Proposal(c.effect()))
+		p := town.Proposal(c.effect())
+		if len(c.proposals) > 0 && rapid.IntRange(0, 5).Draw(c.t, "amend") == 0 {
+			p.Amends = rapid.SampledFrom(c.proposals).Draw(c.t, "amended")
+		}
+		p.Opens = rapid.SampledFrom([]protocol.Millis{0, 0, town.Now + Hour}).Draw(c.t, "opens")
+		s := SignVote(town, c.member(), p)
 		err := Post(town, s)
 		if err == nil {
 			c.proposals = append(c.proposals, protocol.ID(town.Federation, s))
@@ -65,14 +72,38 @@ func (c *chaos) vote() error {
 		return err
 	}
 	id := rapid.SampledFrom(c.proposals).Draw(c.t, "proposal")
-	switch rapid.SampledFrom([]string{"cosign", "ballot", "ballot", "close"}).Draw(c.t, "step") {
+	switch rapid.SampledFrom([]string{"cosign", "cosign", "ballot", "ballot", "ballot", "proxy", "withdraw", "close"}).Draw(c.t, "step") {
 	case "cosign":
 		return Vote(town, c.member(), protocol.Cosign{Proposal: id})
+	case "proxy":
+		return Vote(town, c.member(), protocol.Ballot{Proposal: id, Choice: protocol.Against, For: c.member().ID})
+	case "withdraw":
+		return Vote(town, c.member(), protocol.Withdrawal{Proposal: id})
 	case "close":
 		return State(town, protocol.Close{Proposal: id})
 	}
 	choice := rapid.SampledFrom([]protocol.Choice{protocol.For, protocol.For, protocol.Against, protocol.Abstain}).Draw(c.t, "choice")
 	return Vote(town, c.member(), protocol.Ballot{Proposal: id, Choice: choice})
+}
+
+// standing is what a member does about its voice, its keys and its membership.
+func (c *chaos) standing() error {
+	town, m := c.town, c.member()
+	switch rapid.SampledFrom([]string{"delegate", "delegate", "revoke", "keys", "leave"}).Draw(c.t, "standing") {
+	case "delegate":
+		return Vote(town, m, protocol.Delegation{To: c.member().ID, From: town.Now, Until: town.Now + 3*Day})
+	case "revoke":
+		for _, d := range federation.Delegations(&town.Log, m.ID) {
+			return Vote(town, m, protocol.Revocation{Delegation: d.ID})
+		}
+	case "keys":
+		return town.ChangeKeys(m)
+	case "leave":
+		if rapid.IntRange(0, 9).Draw(c.t, "really") == 0 {
+			return Vote(town, m, protocol.Leave{Member: m.ID})
+		}
+	}
+	return nil
 }
 
 func (c *chaos) effect() protocol.Effect {
@@ -82,6 +113,9 @@ func (c *chaos) effect() protocol.Effect {
 		{SetPolicy: &protocol.PolicyText{Name: "une", Text: "x"}},
 		{RemovePolicy: "une"},
 		{Expel: m[3].ID},
+		{Suspend: m[2].ID},
+		{Reinstate: m[2].ID},
+		{ElectWorkers: &protocol.WorkerRoll{First: m[2].ID, Second: m[3].ID}},
 		{ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[0].ID, m[1].ID}, Threshold: 2}},
 	}).Draw(c.t, "effect")
 }
@@ -180,7 +214,7 @@ func (c *chaos) invariants() {
 	}
 	open := 0
 	for _, p := range federation.Proposals(&c.town.Log) {
-		if p.Open() {
+		if s := p.State(federation.Time(&c.town.Log)); s == federation.ProposalOpen || s == federation.ProposalScheduled {
 			open++
 		}
 	}

@@ -1,8 +1,6 @@
 package federation
 
 import (
-	"slices"
-
 	"coulisse/protocol"
 )
 
@@ -145,14 +143,7 @@ func applyComplaint(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	next := Ceremony{
-		Attempt: c.Attempt, Receivers: c.Receivers, Threshold: c.Threshold, Old: c.Old, Since: e.At,
-		Accused:  append(slices.Clone(c.Accused), doc.Against),
-		Accusers: append(slices.Clone(c.Accusers), accuser),
-	}
-	next.Attempt.Number++
-	next.arrange()
-	save(tx, "ceremony", next)
+	save(tx, "ceremony", c.without(doc.Against, accuser, e.At))
 	return nil
 }
 

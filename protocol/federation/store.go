@@ -3,7 +3,6 @@ package federation
 import (
 	"coulisse/crypto/key"
 	"coulisse/protocol"
-	"coulisse/protocol/tlog"
 
 	"github.com/go-json-experiment/json"
 )
@@ -61,7 +60,7 @@ func checkHead(tx Tx, h protocol.Head) error {
 	if h.Size < 1 || h.Size > size {
 		return ErrFork
 	}
-	own, err := tlog.HeadAt(tx, h.Size)
+	own, err := headAt(tx, h.Size)
 	if err != nil {
 		return err
 	}

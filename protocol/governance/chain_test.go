@@ -50,14 +50,14 @@ func TestForgeries(t *testing.T) {
 		"repeated decision":     {func(d *protocol.Decision) { d.Number = 1 }, governance.ErrChain},
 		"skipped decision":      {func(d *protocol.Decision) { d.Number = 3 }, governance.ErrChain},
 		"other previous":        {func(d *protocol.Decision) { d.Previous = town.Federation }, governance.ErrChain},
-		"forged proposal":       {func(d *protocol.Decision) { d.Proposal.Sig = d.Cosign.Sig }, governance.ErrProposal},
+		"forged proposal":       {func(d *protocol.Decision) { d.Proposal.Sig = d.Cosigns[0].Sig }, governance.ErrProposal},
 		"a stranger's proposal": {func(d *protocol.Decision) { d.Proposal.By = "un-inconnu" }, governance.ErrProposal},
 		"cosigned by itself": {func(d *protocol.Decision) {
-			d.Cosign = SignVote(town, town.Members[0], protocol.Cosign{Proposal: id})
+			d.Cosigns[0] = SignVote(town, town.Members[0], protocol.Cosign{Proposal: id})
 		}, governance.ErrCosign},
-		"forged cosignature": {func(d *protocol.Decision) { d.Cosign.By = protocol.PartyID(town.Members[2].ID) }, governance.ErrCosign},
+		"forged cosignature": {func(d *protocol.Decision) { d.Cosigns[0].By = protocol.PartyID(town.Members[2].ID) }, governance.ErrCosign},
 		"cosignature for another": {func(d *protocol.Decision) {
-			d.Cosign = SignVote(town, town.Members[1], protocol.Cosign{Proposal: protocol.HashOf(nil)})
+			d.Cosigns[0] = SignVote(town, town.Members[1], protocol.Cosign{Proposal: protocol.HashOf(nil)})
 		}, governance.ErrCosign},
 		"forged ballot": {func(d *protocol.Decision) {
 			signer := protocol.Signer[key.Vote]{Federation: town.Federation, By: d.Ballots[1].By, Key: stranger}
@@ -79,7 +79,7 @@ func TestForgeries(t *testing.T) {
 		"opened after its close":    {func(d *protocol.Decision) { d.OpenedAt = d.ClosedAt + 1 }, governance.ErrEarly},
 	} {
 		d := good
-		d.Ballots = slices.Clone(good.Ballots)
+		d.Ballots, d.Cosigns = slices.Clone(good.Ballots), slices.Clone(good.Cosigns)
 		forgery.edit(&d)
 		_, err := before.Apply(d)
 		if !errors.Is(err, forgery.want) {
@@ -126,6 +126,21 @@ func TestGenesisForgeries(t *testing.T) {
 	}
 }
 
+// changed is a change from the charter in force.
+func changed(t *testing.T, town *Town, to protocol.Charter) *protocol.CharterChange {
+	from, err := town.View().Charter.ID()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &protocol.CharterChange{Charter: to, From: from}
+}
+
+func chaired(by protocol.MemberID) protocol.Charter {
+	c := Charter()
+	c.Chair = by
+	return c
+}
+
 func TestEffects(t *testing.T) {
 	town := Found(t, 4)
 	m := town.Members
@@ -141,20 +156,26 @@ func TestEffects(t *testing.T) {
 	far := Charter()
 	far.Namespace = "ailleurs"
 	for name, e := range map[string]protocol.Effect{
-		"expel a stranger":        {Expel: outsider.ID},
-		"remove no policy":        {RemovePolicy: "aucune"},
-		"admit a member again":    {Admit: &m[0].Signed},
-		"admit a second voice":    {Admit: &twin.Signed},
-		"elect a stranger":        {ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[0].ID, outsider.ID}, Threshold: 2}},
-		"elect one group twice":   {ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[1].ID, kin.ID}, Threshold: 2}},
-		"another namespace":       {SetCharter: &far},
-		"grant beyond all bounds": {GrantBudget: &protocol.Grant{NanoRho: 1e12}},
+		"expel a stranger":               {Expel: outsider.ID},
+		"remove no policy":               {RemovePolicy: "aucune"},
+		"admit a member again":           {Admit: &m[0].Signed},
+		"admit a second voice":           {Admit: &twin.Signed},
+		"elect a stranger":               {ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[0].ID, outsider.ID}, Threshold: 2}},
+		"elect one group twice":          {ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[1].ID, kin.ID}, Threshold: 2}},
+		"another namespace":              {SetCharter: changed(t, town, far)},
+		"a charter written from another": {SetCharter: &protocol.CharterChange{Charter: Charter(), From: protocol.HashOf(nil)}},
+		"suspend a stranger":             {Suspend: outsider.ID},
+		"reinstate who is in":            {Reinstate: m[1].ID},
+		"new keys for a stranger":        {ReplaceCard: &outsider.Signed},
+		"workers of one group":           {ElectWorkers: &protocol.WorkerRoll{First: m[1].ID, Second: kin.ID}},
+		"a chair from elsewhere":         {SetCharter: changed(t, town, chaired(outsider.ID))},
+		"grant beyond all bounds":        {GrantBudget: &protocol.Grant{NanoRho: 1e12}},
 	} {
 		p := town.Proposal(e)
 		if name == "grant beyond all bounds" {
 			rich := Charter()
 			rich.Budget.Total = protocol.MaxBudget
-			town.Decide(protocol.Effect{SetCharter: &rich})
+			town.Decide(protocol.Effect{SetCharter: changed(t, town, rich)})
 		}
 		if err := Vote(town, m[0], p); !errors.Is(err, governance.ErrEffect) {
 			t.Errorf("%s: %v", name, err)

@@ -1,15 +1,22 @@
 package governance
 
-import "coulisse/protocol"
+import (
+	"slices"
+
+	"coulisse/crypto/key"
+	"coulisse/protocol"
+)
 
 // Special reports whether an effect takes a special vote: lowering a privacy
-// floor or adding to the budget, expelling, electing stewards, changing the
-// charter. The rest is ordinary.
+// floor or adding to the budget, expelling or suspending, giving somebody new
+// keys, electing, changing the charter. The rest is ordinary.
 func (v View) Special(e protocol.Effect) bool {
 	switch {
 	case e.SetFloors != nil:
 		return v.Charter.Floors.Lowers(*e.SetFloors)
-	case e.GrantBudget != nil, e.Expel != "", e.ElectStewards != nil, e.SetCharter != nil:
+	case e.Expel != "", e.Suspend != "", e.ReplaceCard != nil:
+		return true
+	case e.GrantBudget != nil, e.ElectStewards != nil, e.ElectWorkers != nil, e.SetCharter != nil:
 		return true
 	}
 	return false
@@ -23,13 +30,29 @@ func (v View) Rule(e protocol.Effect) protocol.VotingRule {
 	return v.Charter.Ordinary
 }
 
-// Carried reports whether a count carries under a rule: a quorum of the
-// members, abstentions included, and a majority of those expressed.
+// Carried reports whether a count carries under a rule: a quorum, a majority of
+// those expressed, and one in each college if the rule asks for it. A tie is
+// settled by the chair, if the rule says so and the chair voted for or against;
+// the chair settles nothing else, neither a quorum nor a higher majority.
 func Carried(r protocol.VotingRule, t protocol.Tally) bool {
-	cast, expressed := t.For+t.Against+t.Abstain, t.For+t.Against
-	quorum := cast*100 >= r.QuorumPercent*t.Members
-	majority := t.For*r.Denominator >= r.Numerator*expressed && 2*t.For > expressed
-	return quorum && majority
+	expressed := t.For + t.Against
+	present := expressed + t.Abstain
+	if r.ExpressedQuorum {
+		present = expressed
+	}
+	if present*100 < r.QuorumPercent*t.Members {
+		return false
+	}
+	tie := t.For == t.Against && t.For > 0
+	settled := tie && r.CastingVote && t.Chair == protocol.For
+	majority := t.For*r.Denominator >= r.Numerator*expressed && (2*t.For > expressed || settled)
+	return majority && (!r.EachCollege || eachCollege(t.Colleges))
+}
+
+func eachCollege(counts []protocol.Count) bool {
+	return !slices.ContainsFunc(counts, func(c protocol.Count) bool {
+		return c.For+c.Against > 0 && c.For <= c.Against
+	})
 }
 
 // CheckProposal verifies a proposal as a new one: signed by a member in good
@@ -45,7 +68,7 @@ func (v View) CheckProposal(s protocol.Signed[protocol.Proposal]) (protocol.Prop
 	if err != nil {
 		return p, err
 	}
-	if _, err := v.applyEffect(p.Effect); err != nil {
+	if _, err := v.applyEffect(p.Effect, 0); err != nil {
 		return p, err
 	}
 	return p, nil
@@ -63,19 +86,71 @@ func (v View) CheckCosign(s protocol.Signed[protocol.Cosign], author protocol.Pa
 	return protocol.Open(v.Federation, s, second.Card.Vote)
 }
 
-// CheckBallot verifies one ballot.
+// SupportNeeded is how many members besides its author must support a proposal:
+// as many as the charter asks for, or all others where there are fewer. Else a
+// charter, or a few departures, could end all voting, and with it the vote that
+// would put that right.
+func (v View) SupportNeeded() int { return min(v.Charter.Cosigners, len(v.Roster())-1) }
+
+// Supported reports whether these support a proposal well enough to open it.
+// Only those still in good standing count; what they signed stays with the
+// proposal all the same.
+func (v View) Supported(cosigns []protocol.Signed[protocol.Cosign]) bool {
+	support := 0
+	for _, s := range cosigns {
+		if _, ok := v.Active(protocol.MemberID(s.By)); ok {
+			support++
+		}
+	}
+	return support >= v.SupportNeeded()
+}
+
+// CheckOwn verifies a document that a member in good standing signs with its
+// voting key, whatever it is about.
+func CheckOwn[T protocol.Document[key.Vote]](v View, s protocol.Signed[T]) (T, error) {
+	m, ok := v.Active(protocol.MemberID(s.By))
+	if !ok {
+		var zero T
+		return zero, notActive(protocol.MemberID(s.By))
+	}
+	return protocol.Open(v.Federation, s, m.Card.Vote)
+}
+
+// CheckBallot verifies one ballot as it is cast: only the voter's present key
+// is good.
 func (v View) CheckBallot(s protocol.Signed[protocol.Ballot]) (protocol.Ballot, error) {
+	return v.openBallot(s, protocol.MaxInstant)
+}
+
+// openBallot verifies a ballot under the keys that were good when the vote
+// opened, or since.
+func (v View) openBallot(s protocol.Signed[protocol.Ballot], opened protocol.Millis) (protocol.Ballot, error) {
 	voter, ok := v.Active(protocol.MemberID(s.By))
 	if !ok {
 		return protocol.Ballot{}, protocol.Refuse(ErrBallot,
 			"ce bulletin ne vient pas d'un membre en règle",
 			"the ballot is not from a member in good standing")
 	}
-	b, err := protocol.Open(v.Federation, s, voter.Card.Vote)
+	b, err := openUnder(v.Federation, s, voter.voteKeys(opened))
 	if err != nil {
 		return b, both(ErrBallot, err)
 	}
+	if _, ok := v.Active(b.Principal(s.By)); !ok {
+		return b, protocol.Refuse(ErrBallot,
+			"le bulletin est pour une organisation qui n'est pas un membre en règle",
+			"the ballot is for an organisation that is not a member in good standing")
+	}
 	return b, nil
+}
+
+// openUnder opens a document under the first of the keys that fits.
+func openUnder[T protocol.Document[key.Vote]](federation protocol.Hash, s protocol.Signed[T], keys []key.Public[key.Vote]) (doc T, err error) {
+	for _, k := range keys {
+		if doc, err = protocol.Open(federation, s, k); err == nil {
+			return doc, nil
+		}
+	}
+	return doc, err
 }
 
 // both gives an error a second kind, for errors.Is.
@@ -86,9 +161,22 @@ type doubled struct{ kind, cause error }
 func (d doubled) Error() string   { return d.kind.Error() + ": " + d.cause.Error() }
 func (d doubled) Unwrap() []error { return []error{d.kind, d.cause} }
 
-// Due reports whether a vote may close: its time is up, or everybody voted.
-func (v View) Due(p protocol.Proposal, ballots int, at protocol.Millis) bool {
-	return at > p.Closes || ballots >= len(v.Roster())
+// Due reports whether a vote may close: its time is up, or every member has
+// cast its own ballot. One cast by proxy does not count here, since whose voice
+// it is may still vote itself.
+func (v View) Due(p protocol.Proposal, own int, at protocol.Millis) bool {
+	return at > p.Closes || own >= len(v.Roster())
+}
+
+// own counts the ballots that members cast for themselves.
+func own(ballots []protocol.Signed[protocol.Ballot]) int {
+	n := 0
+	for _, s := range ballots {
+		if b, err := protocol.Peek(s); err == nil && b.Principal(s.By) == protocol.MemberID(s.By) {
+			n++
+		}
+	}
+	return n
 }
 
 // Decide closes a vote: it counts the ballots and links the decision to the
@@ -111,7 +199,7 @@ func (v View) Decide(d protocol.Decision) (protocol.Decision, error) {
 	if d.Carried {
 		// The members changed under the proposal: it lapses rather than block
 		// the chain.
-		if _, err := v.applyEffect(p.Effect); err != nil {
+		if _, err := v.applyEffect(p.Effect, d.ClosedAt); err != nil {
 			d.Carried = false
 		}
 	}
@@ -126,6 +214,23 @@ func (v View) Apply(d protocol.Decision) (View, error) {
 			"la décision %d ne suit pas la décision %d; il en manque une, ou une autre a été glissée",
 			"decision %d does not follow decision %d; one is missing, or another was slipped in", d.Number, v.Decisions)
 	}
+	next, err := v.carryOut(d)
+	if err != nil {
+		return v, err
+	}
+	next.Decisions = d.Number
+	if next.Last, err = d.ID(); err != nil {
+		return v, err
+	}
+	return next, nil
+}
+
+// carryOut counts a vote again and applies what it decided, or does what a
+// member decided for itself.
+func (v View) carryOut(d protocol.Decision) (View, error) {
+	if d.Act != nil {
+		return v.act(*d.Act, d.ClosedAt)
+	}
 	p, err := v.openDecided(d)
 	if err != nil {
 		return v, err
@@ -137,23 +242,16 @@ func (v View) Apply(d protocol.Decision) (View, error) {
 	if err := v.compare(p, d, recount); err != nil {
 		return v, err
 	}
-	next := v
-	if d.Carried {
-		if next, err = v.applyEffect(p.Effect); err != nil {
-			return v, err
-		}
+	if !d.Carried {
+		return v, nil
 	}
-	next.Decisions = d.Number
-	if next.Last, err = d.ID(); err != nil {
-		return v, err
-	}
-	return next, nil
+	return v.applyEffect(p.Effect, d.ClosedAt)
 }
 
 // compare holds a stated decision against the recount of its ballots.
 func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) error {
 	switch {
-	case stated.OpenedAt > stated.ClosedAt || stated.OpenedAt > p.Closes || !v.Due(p, len(stated.Ballots), stated.ClosedAt):
+	case stated.OpenedAt > stated.ClosedAt || stated.OpenedAt > p.Closes || stated.OpenedAt < p.Opens || !v.Due(p, own(stated.Ballots), stated.ClosedAt):
 		return protocol.Refuse(ErrEarly,
 			"le vote de la décision %d a été fermé avant l'heure, sans que tous aient voté",
 			"the vote of decision %d was closed before its time, with ballots missing", stated.Number)
@@ -161,7 +259,7 @@ func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) er
 		return protocol.Refuse(ErrRoster,
 			"la décision %d compte d'autres membres que ceux qui sont en règle",
 			"decision %d counts other members than those in good standing", stated.Number)
-	case stated.Tally != recount.Tally || stated.Carried != recount.Carried || stated.Special != recount.Special:
+	case !stated.Tally.Equal(recount.Tally) || stated.Carried != recount.Carried || stated.Special != recount.Special:
 		return protocol.Refuse(ErrTally,
 			"les bulletins de la décision %d ne donnent pas le résultat annoncé",
 			"the ballots of decision %d do not give the stated outcome", stated.Number)
@@ -169,9 +267,10 @@ func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) er
 	return nil
 }
 
-// openDecided verifies the proposal and its cosignature. Their authors were
-// members in good standing when the vote opened; one expelled since does not
-// undo a vote that others have taken part in.
+// openDecided verifies the proposal and its cosignatures. Their authors were
+// members in good standing when they signed; one expelled since does not undo a
+// vote that others have taken part in. How many cosignatures it took is
+// the log's to check: the charter may have changed since.
 func (v View) openDecided(d protocol.Decision) (protocol.Proposal, error) {
 	author, ok := v.Member(protocol.MemberID(d.Proposal.By))
 	if !ok {
@@ -179,55 +278,43 @@ func (v View) openDecided(d protocol.Decision) (protocol.Proposal, error) {
 			"la proposition de la décision %d n'est pas celle d'un membre",
 			"the proposal of decision %d is not a member's", d.Number)
 	}
-	p, err := protocol.Open(v.Federation, d.Proposal, author.Card.Vote)
+	p, err := openUnder(v.Federation, d.Proposal, author.everyVoteKey())
 	if err != nil {
 		return p, both(ErrProposal, err)
 	}
-	second, ok := v.Member(protocol.MemberID(d.Cosign.By))
-	if !ok || d.Cosign.By == d.Proposal.By {
-		return p, protocol.Refuse(ErrCosign,
-			"la proposition de la décision %d n'est pas appuyée par un deuxième membre",
-			"the proposal of decision %d is not cosigned by another member", d.Number)
+	for i, s := range d.Cosigns {
+		if i > 0 && d.Cosigns[i-1].By >= s.By {
+			return p, notCosigned(d)
+		}
+		if err := v.checkCosigned(d, s); err != nil {
+			return p, err
+		}
 	}
-	cosign, err := protocol.Open(v.Federation, d.Cosign, second.Card.Vote)
-	if err != nil {
-		return p, both(ErrCosign, err)
-	}
-	if cosign.Proposal != protocol.ID(v.Federation, d.Proposal) {
-		return p, protocol.Refuse(ErrCosign,
-			"l'appui de la décision %d porte sur une autre proposition",
-			"the cosignature of decision %d is for another proposal", d.Number)
+	if len(d.Cosigns) == 0 {
+		return p, notCosigned(d)
 	}
 	return p, nil
 }
 
-// count verifies every ballot and counts it once.
-func (v View) count(d protocol.Decision) (protocol.Tally, error) {
-	tally := protocol.Tally{Members: len(v.Roster())}
-	proposal := protocol.ID(v.Federation, d.Proposal)
-	for i, s := range d.Ballots {
-		if i > 0 && d.Ballots[i-1].By >= s.By {
-			return tally, protocol.Refuse(ErrOrder,
-				"les bulletins de la décision %d sont répétés ou en désordre",
-				"the ballots of decision %d are repeated or out of order", d.Number)
-		}
-		b, err := v.CheckBallot(s)
-		if err != nil {
-			return tally, err
-		}
-		if b.Proposal != proposal {
-			return tally, protocol.Refuse(ErrBallot,
-				"un bulletin de la décision %d porte sur une autre proposition",
-				"a ballot of decision %d is for another proposal", d.Number)
-		}
-		switch b.Choice {
-		case protocol.For:
-			tally.For++
-		case protocol.Against:
-			tally.Against++
-		case protocol.Abstain:
-			tally.Abstain++
-		}
+func notCosigned(d protocol.Decision) error {
+	return protocol.Refuse(ErrCosign,
+		"la proposition de la décision %d n'est pas appuyée par d'autres membres, chacun une fois",
+		"the proposal of decision %d is not cosigned by other members, each once", d.Number)
+}
+
+func (v View) checkCosigned(d protocol.Decision, s protocol.Signed[protocol.Cosign]) error {
+	second, ok := v.Member(protocol.MemberID(s.By))
+	if !ok || s.By == d.Proposal.By {
+		return notCosigned(d)
 	}
-	return tally, nil
+	cosign, err := openUnder(v.Federation, s, second.everyVoteKey())
+	if err != nil {
+		return both(ErrCosign, err)
+	}
+	if cosign.Proposal != protocol.ID(v.Federation, d.Proposal) {
+		return protocol.Refuse(ErrCosign,
+			"l'appui de la décision %d porte sur une autre proposition",
+			"the cosignature of decision %d is for another proposal", d.Number)
+	}
+	return nil
 }

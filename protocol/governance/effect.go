@@ -6,8 +6,12 @@ import (
 	"coulisse/protocol"
 )
 
-// applyEffect returns the view with one thing changed.
-func (v View) applyEffect(e protocol.Effect) (View, error) {
+// applyEffect returns the view with one thing changed, by the next decision,
+// which closes at that time.
+func (v View) applyEffect(e protocol.Effect, at protocol.Millis) (View, error) {
+	if err := v.InForce(rulesOf(e)); err != nil {
+		return v, err
+	}
 	decision := v.Decisions + 1
 	switch {
 	case e.SetPolicy != nil:
@@ -30,7 +34,22 @@ func (v View) applyEffect(e protocol.Effect) (View, error) {
 		err = v.admit(card, decision) // before v is read for the return
 		return v, err
 	case e.Expel != "":
-		return v.expel(e.Expel, decision)
+		return v.expel(e.Expel, at)
+	case e.Suspend != "":
+		return v.suspend(e.Suspend, decision)
+	case e.Reinstate != "":
+		return v.reinstate(e.Reinstate)
+	case e.ReplaceCard != nil:
+		card, err := protocol.OpenCard(*e.ReplaceCard)
+		if err != nil {
+			return v, both(ErrEffect, err)
+		}
+		return v.replaceCard(card, true, at)
+	case e.ElectWorkers != nil:
+		return v.electWorkers(*e.ElectWorkers)
+	case e.SetFees != nil:
+		v.Fees = e.SetFees
+		return v, nil
 	case e.SetCharter != nil:
 		return v.setCharter(*e.SetCharter)
 	}
@@ -71,49 +90,28 @@ func (v View) grant(g protocol.Grant) (View, error) {
 	return v, nil
 }
 
-func (v View) setCharter(c protocol.Charter) (View, error) {
+// setCharter replaces the charter that it was written from, and no other: a
+// grant or a floor decided meanwhile would be undone by accident.
+func (v View) setCharter(change protocol.CharterChange) (View, error) {
+	present, err := v.Charter.ID()
+	if err != nil {
+		return v, err
+	}
+	if change.From != present {
+		return v, protocol.Refuse(ErrEffect,
+			"la charte a changé depuis que celle-ci a été écrite; partez de la charte actuelle et proposez de nouveau",
+			"the charter has changed since this one was written; start from the present charter and propose again")
+	}
+	c := change.Charter
 	if c.Namespace != v.Charter.Namespace {
 		return v, protocol.Refuse(ErrEffect,
 			"l'espace de noms entre dans chaque jeton et ne change pas; reprenez %s",
 			"the namespace is in every token and cannot change; keep %s", v.Charter.Namespace)
 	}
+	if _, ok := v.Active(c.Chair); c.Chair != "" && !ok {
+		return v, notActive(c.Chair)
+	}
 	v.Charter = c
-	return v, nil
-}
-
-// elect refuses a roll in which two stewards belong to the same group: they
-// could collude without anybody's leave.
-func (v View) elect(roll protocol.StewardRoll) (View, error) {
-	groups := map[string]bool{}
-	for _, id := range roll.Members {
-		m, ok := v.Active(id)
-		if !ok {
-			return v, notActive(id)
-		}
-		if groups[m.Card.Group] {
-			return v, protocol.Refuse(ErrEffect,
-				"deux gardiens de clé appartiennent au groupe %s; élisez-en de groupes différents",
-				"two stewards belong to the group %s; elect them from different groups", m.Card.Group)
-		}
-		groups[m.Card.Group] = true
-	}
-	v.Stewards = &roll
-	v.Rolls++
-	return v, nil
-}
-
-func (v View) expel(id protocol.MemberID, decision int) (View, error) {
-	i, ok := v.find(id)
-	if !ok || !v.Members[i].Active() {
-		return v, notActive(id)
-	}
-	if v.Stewards != nil && slices.Contains(v.Stewards.Members, id) {
-		return v, protocol.Refuse(ErrEffect,
-			"le membre %s détient une part de la clé; élisez d'abord d'autres gardiens",
-			"the member %s holds a share of the key; elect other stewards first", id)
-	}
-	v.Members = slices.Clone(v.Members)
-	v.Members[i].Left = decision
 	return v, nil
 }
 

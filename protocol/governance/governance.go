@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"coulisse/crypto/key"
 	"coulisse/protocol"
@@ -49,12 +50,15 @@ var (
 // returns another and leaves its receiver as it was.
 type View struct {
 	Federation protocol.Hash         `json:"federation"`
-	Genesis    protocol.Genesis      `json:"genesis"`
+	Genesis    protocol.Genesis      `json:"-"` // stored once, with the founding
 	Charter    protocol.Charter      `json:"charter"`
-	Members    []Member              `json:"members"`  // ascending, those who left included
+	Members    []Member              `json:"-"`        // ascending, those who left included; stored by themselves
 	Policies   []Policy              `json:"policies"` // ascending by name
 	Stewards   *protocol.StewardRoll `json:"stewards,omitempty"`
 	Rolls      int                   `json:"rolls"` // steward elections so far
+	Workers    *protocol.WorkerRoll  `json:"workers,omitempty"`
+	Fees       *protocol.Fees        `json:"fees,omitempty"`
+	Roll       protocol.Roll         `json:"roll"` // who the coordinator is
 	Decisions  int                   `json:"decisions"`
 	// Last is the ID of the last decision, or of the genesis before any.
 	Last protocol.Hash `json:"last"`
@@ -63,12 +67,54 @@ type View struct {
 // Member is an organisation with its standing.
 type Member struct {
 	Card  protocol.Card `json:"card"`
-	Since int           `json:"since"`         // number of the decision that admitted it; 0 for a founder
-	Left  int           `json:"left,omitzero"` // number of the decision that expelled it
+	Since int           `json:"since"` // number of the decision that admitted it; 0 for a founder
+	// Left is when it was expelled or went; zero while it belongs. Suspended is
+	// the number of the decision that suspended it, until one reinstates it.
+	Left      protocol.Millis `json:"left,omitzero"`
+	Suspended int             `json:"suspended,omitzero"`
+	// Earlier are the voting keys that it has replaced. A vote that opened
+	// before may hold ballots under them.
+	Earlier []EarlierKey `json:"earlier,omitempty"`
+}
+
+// EarlierKey is a voting key that was good until then. Lost says that a vote
+// replaced it, since nobody knows who has it: no ballot counts under it.
+type EarlierKey struct {
+	Vote  key.Public[key.Vote] `json:"vote_key"`
+	Until protocol.Millis      `json:"until"`
+	Lost  bool                 `json:"lost,omitzero"`
 }
 
 // Active reports whether the member votes and takes part in rounds.
-func (m Member) Active() bool { return m.Left == 0 }
+func (m Member) Active() bool { return m.Belongs() && m.Suspended == 0 }
+
+// Belongs reports whether the organisation is a member, in good standing or
+// suspended: it may read the log.
+func (m Member) Belongs() bool { return m.Left == 0 }
+
+// voteKeys are those under which a vote that opened then may hold ballots: the
+// present one, and those replaced since, or in the same instant. Documents that
+// arrive together share one, and a vote may have opened, taken a ballot and seen
+// its key replaced in it.
+func (m Member) voteKeys(opened protocol.Millis) []key.Public[key.Vote] {
+	keys := []key.Public[key.Vote]{m.Card.Vote}
+	for _, e := range m.Earlier {
+		if opened <= e.Until && !e.Lost {
+			keys = append(keys, e.Vote)
+		}
+	}
+	return keys
+}
+
+// everyVoteKey are all that the member ever had. A proposal, and support for
+// it, count under any: both are in the log, and neither is a voice.
+func (m Member) everyVoteKey() []key.Public[key.Vote] {
+	keys := []key.Public[key.Vote]{m.Card.Vote}
+	for _, e := range m.Earlier {
+		keys = append(keys, e.Vote)
+	}
+	return keys
+}
 
 // Policy is an adopted policy.
 type Policy struct {
@@ -86,7 +132,7 @@ func Begin(f protocol.Founding) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Federation: id, Genesis: f.Genesis, Charter: f.Genesis.Charter, Last: id}
+	v := View{Federation: id, Genesis: f.Genesis, Charter: f.Genesis.Charter, Last: id, Roll: protocol.Roll{Replicas: f.Genesis.Replicas, Rules: protocol.FirstRules}}
 	for _, signed := range f.Genesis.Founders {
 		card, err := protocol.OpenCard(signed)
 		if err != nil {
@@ -164,16 +210,31 @@ func (v View) Roster() []Member {
 
 // RosterHash names the members in good standing and their keys.
 func (v View) RosterHash() (protocol.Hash, error) {
+	if last := lastRoster.Load(); last != nil && len(v.Members) > 0 && len(last.members) == len(v.Members) && &last.members[0] == &v.Members[0] {
+		return last.hash, nil
+	}
 	body, err := protocol.Canonical(v.Roster())
 	if err != nil {
 		return protocol.Hash{}, err
 	}
-	return protocol.HashOf(body), nil
+	hash := protocol.HashOf(body)
+	lastRoster.Store(&hashedRoster{v.Members, hash})
+	return hash, nil
+}
+
+// lastRoster remembers the hash of the last roster: every vote states it, and
+// it takes milliseconds over hundreds of members. The members of a view are
+// never written to, so the same slice holds the same members.
+var lastRoster atomic.Pointer[hashedRoster]
+
+type hashedRoster struct {
+	members []Member
+	hash    protocol.Hash
 }
 
 // Replica finds a replica's key.
 func (v View) Replica(id protocol.ReplicaID) (key.Public[key.Replica], bool) {
-	for _, r := range v.Genesis.Replicas {
+	for _, r := range v.Roll.Replicas {
 		if r.ID == id {
 			return r.Key, true
 		}
@@ -202,13 +263,23 @@ func (v *View) admit(card protocol.Card, decision int) error {
 			"une fédération a au plus %d membres",
 			"a federation has at most %d members", protocol.MaxMembers)
 	}
+	if err := v.checkNewKeys(card); err != nil {
+		return err
+	}
+	v.Members = slices.Insert(slices.Clone(v.Members), i, Member{Card: card, Since: decision})
+	return nil
+}
+
+// checkNewKeys refuses keys that are, or were, anybody's.
+func (v View) checkNewKeys(card protocol.Card) error {
 	for _, m := range v.Members {
-		if m.Card.Vote == card.Vote || m.Card.Node == card.Node || m.Card.Envelope == card.Envelope {
+		used := m.Card.Vote == card.Vote || m.Card.Node == card.Node || m.Card.Envelope == card.Envelope
+		used = used || slices.ContainsFunc(m.Earlier, func(e EarlierKey) bool { return e.Vote == card.Vote })
+		if used {
 			return protocol.Refuse(ErrEffect,
 				"%s et %s présentent la même clé; chaque organisation crée les siennes",
 				"%s and %s present the same key; each makes its own", m.Card.ID, card.ID)
 		}
 	}
-	v.Members = slices.Insert(slices.Clone(v.Members), i, Member{Card: card, Since: decision})
 	return nil
 }

@@ -63,6 +63,9 @@ var reasons = []struct {
 	{governance.ErrRoster, "ROSTER", codes.FailedPrecondition},
 	{governance.ErrTally, "TALLY", codes.FailedPrecondition},
 	{governance.ErrEffect, "EFFECT", codes.FailedPrecondition},
+	{governance.ErrRoll, "ROLL", codes.FailedPrecondition},
+	{governance.ErrRules, "RULES", codes.FailedPrecondition},
+	{governance.ErrEarlyRules, "EARLY_RULES", codes.FailedPrecondition},
 	{protocol.ErrSignature, "SIGNATURE", codes.InvalidArgument},
 	{protocol.ErrMalformed, "MALFORMED", codes.InvalidArgument},
 }

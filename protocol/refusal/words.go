@@ -119,6 +119,18 @@ var catalogue = []struct {
 		FR: "Ce qui est proposé ne peut pas se faire dans l'état actuel de la fédération. Relisez la proposition.",
 		EN: "What is proposed cannot be done in the federation's present state. Read the proposal again.",
 	}},
+	{governance.ErrRoll, protocol.Text{
+		FR: "La liste des répliques du coordonnateur ne change pas ainsi. «\u00a0coulisse coordinator status\u00a0» montre où elle en est.",
+		EN: "The roll of the coordinator's replicas does not change like this. “coulisse coordinator status” shows where it is.",
+	}},
+	{governance.ErrRules, protocol.Text{
+		FR: "Le journal suit des règles plus récentes que celles que cette version connaît. Mettez-la à jour\u00a0; rien n'est perdu.",
+		EN: "The log goes by newer rules than this version knows. Upgrade it; nothing is lost.",
+	}},
+	{governance.ErrEarlyRules, protocol.Text{
+		FR: "Ce document demande des règles du journal qui ne sont pas encore en vigueur. Le bureau les relève quand tous les membres sont à jour.",
+		EN: "This document takes rules of the log that are not in force yet. The office raises them when every member has upgraded.",
+	}},
 	{federation.ErrRefused, protocol.Text{
 		FR: "Une règle du protocole refuse ce document dans l'état actuel de la fédération.",
 		EN: "A rule of the protocol refuses this document in the federation's present state.",

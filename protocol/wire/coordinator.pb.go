@@ -881,6 +881,148 @@ func (x *CheckpointReply) GetNote() []byte {
 	return nil
 }
 
+type ProveRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Size  int64                  `protobuf:"varint,1,opt,name=size,proto3" json:"size,omitempty"` // of the log under whose head it is to be proven
+	// Types that are valid to be assigned to What:
+	//
+	//	*ProveRequest_Entry
+	//	*ProveRequest_Before
+	What          isProveRequest_What `protobuf_oneof:"what"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveRequest) Reset() {
+	*x = ProveRequest{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveRequest) ProtoMessage() {}
+
+func (x *ProveRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveRequest.ProtoReflect.Descriptor instead.
+func (*ProveRequest) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ProveRequest) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *ProveRequest) GetWhat() isProveRequest_What {
+	if x != nil {
+		return x.What
+	}
+	return nil
+}
+
+func (x *ProveRequest) GetEntry() int64 {
+	if x != nil {
+		if x, ok := x.What.(*ProveRequest_Entry); ok {
+			return x.Entry
+		}
+	}
+	return 0
+}
+
+func (x *ProveRequest) GetBefore() int64 {
+	if x != nil {
+		if x, ok := x.What.(*ProveRequest_Before); ok {
+			return x.Before
+		}
+	}
+	return 0
+}
+
+type isProveRequest_What interface {
+	isProveRequest_What()
+}
+
+type ProveRequest_Entry struct {
+	Entry int64 `protobuf:"varint,2,opt,name=entry,proto3,oneof"` // this entry is in it
+}
+
+type ProveRequest_Before struct {
+	Before int64 `protobuf:"varint,3,opt,name=before,proto3,oneof"` // it begins with the log of this size
+}
+
+func (*ProveRequest_Entry) isProveRequest_What() {}
+
+func (*ProveRequest_Before) isProveRequest_What() {}
+
+type ProveReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Entry         []byte                 `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"` // protocol.Entry, if one was asked for
+	Path          [][]byte               `protobuf:"bytes,2,rep,name=path,proto3" json:"path,omitempty"`   // 32 bytes each, RFC 6962
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ProveReply) Reset() {
+	*x = ProveReply{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ProveReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ProveReply) ProtoMessage() {}
+
+func (x *ProveReply) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ProveReply.ProtoReflect.Descriptor instead.
+func (*ProveReply) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ProveReply) GetEntry() []byte {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *ProveReply) GetPath() [][]byte {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
 type CosignRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Note          []byte                 `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"` // the checkpoint with the caller's cosignature
@@ -890,7 +1032,7 @@ type CosignRequest struct {
 
 func (x *CosignRequest) Reset() {
 	*x = CosignRequest{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[18]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1044,7 @@ func (x *CosignRequest) String() string {
 func (*CosignRequest) ProtoMessage() {}
 
 func (x *CosignRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[18]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1057,7 @@ func (x *CosignRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CosignRequest.ProtoReflect.Descriptor instead.
 func (*CosignRequest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{18}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CosignRequest) GetNote() []byte {
@@ -933,7 +1075,7 @@ type CosignReply struct {
 
 func (x *CosignReply) Reset() {
 	*x = CosignReply{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[19]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -945,7 +1087,7 @@ func (x *CosignReply) String() string {
 func (*CosignReply) ProtoMessage() {}
 
 func (x *CosignReply) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[19]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -958,7 +1100,7 @@ func (x *CosignReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CosignReply.ProtoReflect.Descriptor instead.
 func (*CosignReply) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{19}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{21}
 }
 
 type StatusRequest struct {
@@ -969,7 +1111,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[20]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -981,7 +1123,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[20]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -994,7 +1136,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{20}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{22}
 }
 
 type StatusReply struct {
@@ -1010,13 +1152,18 @@ type StatusReply struct {
 	LogRoot       string                 `protobuf:"bytes,9,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
 	StateHash     string                 `protobuf:"bytes,10,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	Version       string                 `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
+	NowMs         int64                  `protobuf:"varint,15,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`    // this replica's clock
+	Rules         int32                  `protobuf:"varint,13,opt,name=rules,proto3" json:"rules,omitempty"`                 // the newest rules of the log that this build knows
+	Roll          []byte                 `protobuf:"bytes,14,opt,name=roll,proto3" json:"roll,omitempty"`                    // protocol.Roll in force here, canonical JSON
+	NoRoom        bool                   `protobuf:"varint,16,opt,name=no_room,json=noRoom,proto3" json:"no_room,omitempty"` // its disk is nearly full
+	LogMs         int64                  `protobuf:"varint,17,opt,name=log_ms,json=logMs,proto3" json:"log_ms,omitempty"`    // the time that it would stamp an entry with
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *StatusReply) Reset() {
 	*x = StatusReply{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[21]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1028,7 +1175,7 @@ func (x *StatusReply) String() string {
 func (*StatusReply) ProtoMessage() {}
 
 func (x *StatusReply) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[21]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1041,7 +1188,7 @@ func (x *StatusReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusReply.ProtoReflect.Descriptor instead.
 func (*StatusReply) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{21}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *StatusReply) GetReplica() string {
@@ -1121,6 +1268,217 @@ func (x *StatusReply) GetVersion() string {
 	return ""
 }
 
+func (x *StatusReply) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+func (x *StatusReply) GetRules() int32 {
+	if x != nil {
+		return x.Rules
+	}
+	return 0
+}
+
+func (x *StatusReply) GetRoll() []byte {
+	if x != nil {
+		return x.Roll
+	}
+	return nil
+}
+
+func (x *StatusReply) GetNoRoom() bool {
+	if x != nil {
+		return x.NoRoom
+	}
+	return false
+}
+
+func (x *StatusReply) GetLogMs() int64 {
+	if x != nil {
+		return x.LogMs
+	}
+	return 0
+}
+
+type EndorseRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Roll          []byte                 `protobuf:"bytes,1,opt,name=roll,proto3" json:"roll,omitempty"` // protocol.Roll, canonical JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndorseRequest) Reset() {
+	*x = EndorseRequest{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndorseRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndorseRequest) ProtoMessage() {}
+
+func (x *EndorseRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndorseRequest.ProtoReflect.Descriptor instead.
+func (*EndorseRequest) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *EndorseRequest) GetRoll() []byte {
+	if x != nil {
+		return x.Roll
+	}
+	return nil
+}
+
+type EndorseReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Endorsement   []byte                 `protobuf:"bytes,1,opt,name=endorsement,proto3" json:"endorsement,omitempty"` // protocol.Signed[Endorsement], canonical JSON
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndorseReply) Reset() {
+	*x = EndorseReply{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndorseReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndorseReply) ProtoMessage() {}
+
+func (x *EndorseReply) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndorseReply.ProtoReflect.Descriptor instead.
+func (*EndorseReply) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *EndorseReply) GetEndorsement() []byte {
+	if x != nil {
+		return x.Endorsement
+	}
+	return nil
+}
+
+type ChangeRollRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Roll          []byte                 `protobuf:"bytes,1,opt,name=roll,proto3" json:"roll,omitempty"`
+	Endorsements  [][]byte               `protobuf:"bytes,2,rep,name=endorsements,proto3" json:"endorsements,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRollRequest) Reset() {
+	*x = ChangeRollRequest{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRollRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRollRequest) ProtoMessage() {}
+
+func (x *ChangeRollRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRollRequest.ProtoReflect.Descriptor instead.
+func (*ChangeRollRequest) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ChangeRollRequest) GetRoll() []byte {
+	if x != nil {
+		return x.Roll
+	}
+	return nil
+}
+
+func (x *ChangeRollRequest) GetEndorsements() [][]byte {
+	if x != nil {
+		return x.Endorsements
+	}
+	return nil
+}
+
+type ChangeRollReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRollReply) Reset() {
+	*x = ChangeRollReply{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRollReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRollReply) ProtoMessage() {}
+
+func (x *ChangeRollReply) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRollReply.ProtoReflect.Descriptor instead.
+func (*ChangeRollReply) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{27}
+}
+
 type IssueTokenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -1131,7 +1489,7 @@ type IssueTokenRequest struct {
 
 func (x *IssueTokenRequest) Reset() {
 	*x = IssueTokenRequest{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[22]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1501,7 @@ func (x *IssueTokenRequest) String() string {
 func (*IssueTokenRequest) ProtoMessage() {}
 
 func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[22]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1514,7 @@ func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenRequest.ProtoReflect.Descriptor instead.
 func (*IssueTokenRequest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{22}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *IssueTokenRequest) GetMember() string {
@@ -1183,7 +1541,7 @@ type IssueTokenReply struct {
 
 func (x *IssueTokenReply) Reset() {
 	*x = IssueTokenReply{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[23]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1195,7 +1553,7 @@ func (x *IssueTokenReply) String() string {
 func (*IssueTokenReply) ProtoMessage() {}
 
 func (x *IssueTokenReply) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[23]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1208,7 +1566,7 @@ func (x *IssueTokenReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenReply.ProtoReflect.Descriptor instead.
 func (*IssueTokenReply) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{23}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *IssueTokenReply) GetTokenSecret() []byte {
@@ -1274,11 +1632,20 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x06record\x18\x01 \x01(\fR\x06record\"\x13\n" +
 	"\x11CheckpointRequest\"%\n" +
 	"\x0fCheckpointReply\x12\x12\n" +
-	"\x04note\x18\x01 \x01(\fR\x04note\"#\n" +
+	"\x04note\x18\x01 \x01(\fR\x04note\"\\\n" +
+	"\fProveRequest\x12\x12\n" +
+	"\x04size\x18\x01 \x01(\x03R\x04size\x12\x16\n" +
+	"\x05entry\x18\x02 \x01(\x03H\x00R\x05entry\x12\x18\n" +
+	"\x06before\x18\x03 \x01(\x03H\x00R\x06beforeB\x06\n" +
+	"\x04what\"6\n" +
+	"\n" +
+	"ProveReply\x12\x14\n" +
+	"\x05entry\x18\x01 \x01(\fR\x05entry\x12\x12\n" +
+	"\x04path\x18\x02 \x03(\fR\x04path\"#\n" +
 	"\rCosignRequest\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\fR\x04note\"\r\n" +
 	"\vCosignReply\"\x0f\n" +
-	"\rStatusRequest\"\xd7\x02\n" +
+	"\rStatusRequest\"\xc8\x03\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -1292,13 +1659,26 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\n" +
 	"state_hash\x18\n" +
 	" \x01(\tR\tstateHash\x12\x18\n" +
-	"\aversion\x18\v \x01(\tR\aversionJ\x04\b\f\x10\rR\bproblems\"P\n" +
+	"\aversion\x18\v \x01(\tR\aversion\x12\x15\n" +
+	"\x06now_ms\x18\x0f \x01(\x03R\x05nowMs\x12\x14\n" +
+	"\x05rules\x18\r \x01(\x05R\x05rules\x12\x12\n" +
+	"\x04roll\x18\x0e \x01(\fR\x04roll\x12\x17\n" +
+	"\ano_room\x18\x10 \x01(\bR\x06noRoom\x12\x15\n" +
+	"\x06log_ms\x18\x11 \x01(\x03R\x05logMsJ\x04\b\f\x10\rR\bproblems\"$\n" +
+	"\x0eEndorseRequest\x12\x12\n" +
+	"\x04roll\x18\x01 \x01(\fR\x04roll\"0\n" +
+	"\fEndorseReply\x12 \n" +
+	"\vendorsement\x18\x01 \x01(\fR\vendorsement\"K\n" +
+	"\x11ChangeRollRequest\x12\x12\n" +
+	"\x04roll\x18\x01 \x01(\fR\x04roll\x12\"\n" +
+	"\fendorsements\x18\x02 \x03(\fR\fendorsements\"\x11\n" +
+	"\x0fChangeRollReply\"P\n" +
 	"\x11IssueTokenRequest\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12#\n" +
 	"\rvalid_seconds\x18\x02 \x01(\x03R\fvalidSeconds\"O\n" +
 	"\x0fIssueTokenReply\x12!\n" +
 	"\ftoken_secret\x18\x01 \x01(\fR\vtokenSecret\x12\x19\n" +
-	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs2\xa2\x06\n" +
+	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs2\xee\a\n" +
 	"\vCoordinator\x12>\n" +
 	"\x06Enroll\x12\x1a.coulisse.v1.EnrollRequest\x1a\x18.coulisse.v1.EnrollReply\x12;\n" +
 	"\x05Renew\x12\x19.coulisse.v1.RenewRequest\x1a\x17.coulisse.v1.RenewReply\x12>\n" +
@@ -1309,9 +1689,13 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\aCollect\x12\x1b.coulisse.v1.CollectRequest\x1a\x19.coulisse.v1.CollectReply0\x01\x12>\n" +
 	"\x06Export\x12\x1a.coulisse.v1.ExportRequest\x1a\x18.coulisse.v1.ExportReply\x12J\n" +
 	"\n" +
-	"Checkpoint\x12\x1e.coulisse.v1.CheckpointRequest\x1a\x1c.coulisse.v1.CheckpointReply\x12>\n" +
+	"Checkpoint\x12\x1e.coulisse.v1.CheckpointRequest\x1a\x1c.coulisse.v1.CheckpointReply\x12;\n" +
+	"\x05Prove\x12\x19.coulisse.v1.ProveRequest\x1a\x17.coulisse.v1.ProveReply\x12>\n" +
 	"\x06Cosign\x12\x1a.coulisse.v1.CosignRequest\x1a\x18.coulisse.v1.CosignReply\x12>\n" +
-	"\x06Status\x12\x1a.coulisse.v1.StatusRequest\x1a\x18.coulisse.v1.StatusReply\x12J\n" +
+	"\x06Status\x12\x1a.coulisse.v1.StatusRequest\x1a\x18.coulisse.v1.StatusReply\x12A\n" +
+	"\aEndorse\x12\x1b.coulisse.v1.EndorseRequest\x1a\x19.coulisse.v1.EndorseReply\x12J\n" +
+	"\n" +
+	"ChangeRoll\x12\x1e.coulisse.v1.ChangeRollRequest\x1a\x1c.coulisse.v1.ChangeRollReply\x12J\n" +
 	"\n" +
 	"IssueToken\x12\x1e.coulisse.v1.IssueTokenRequest\x1a\x1c.coulisse.v1.IssueTokenReplyB\x18Z\x16coulisse/protocol/wireb\x06proto3"
 
@@ -1327,7 +1711,7 @@ func file_protocol_wire_coordinator_proto_rawDescGZIP() []byte {
 	return file_protocol_wire_coordinator_proto_rawDescData
 }
 
-var file_protocol_wire_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_protocol_wire_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_protocol_wire_coordinator_proto_goTypes = []any{
 	(*EnrollRequest)(nil),     // 0: coulisse.v1.EnrollRequest
 	(*EnrollReply)(nil),       // 1: coulisse.v1.EnrollReply
@@ -1347,12 +1731,18 @@ var file_protocol_wire_coordinator_proto_goTypes = []any{
 	(*ExportReply)(nil),       // 15: coulisse.v1.ExportReply
 	(*CheckpointRequest)(nil), // 16: coulisse.v1.CheckpointRequest
 	(*CheckpointReply)(nil),   // 17: coulisse.v1.CheckpointReply
-	(*CosignRequest)(nil),     // 18: coulisse.v1.CosignRequest
-	(*CosignReply)(nil),       // 19: coulisse.v1.CosignReply
-	(*StatusRequest)(nil),     // 20: coulisse.v1.StatusRequest
-	(*StatusReply)(nil),       // 21: coulisse.v1.StatusReply
-	(*IssueTokenRequest)(nil), // 22: coulisse.v1.IssueTokenRequest
-	(*IssueTokenReply)(nil),   // 23: coulisse.v1.IssueTokenReply
+	(*ProveRequest)(nil),      // 18: coulisse.v1.ProveRequest
+	(*ProveReply)(nil),        // 19: coulisse.v1.ProveReply
+	(*CosignRequest)(nil),     // 20: coulisse.v1.CosignRequest
+	(*CosignReply)(nil),       // 21: coulisse.v1.CosignReply
+	(*StatusRequest)(nil),     // 22: coulisse.v1.StatusRequest
+	(*StatusReply)(nil),       // 23: coulisse.v1.StatusReply
+	(*EndorseRequest)(nil),    // 24: coulisse.v1.EndorseRequest
+	(*EndorseReply)(nil),      // 25: coulisse.v1.EndorseReply
+	(*ChangeRollRequest)(nil), // 26: coulisse.v1.ChangeRollRequest
+	(*ChangeRollReply)(nil),   // 27: coulisse.v1.ChangeRollReply
+	(*IssueTokenRequest)(nil), // 28: coulisse.v1.IssueTokenRequest
+	(*IssueTokenReply)(nil),   // 29: coulisse.v1.IssueTokenReply
 }
 var file_protocol_wire_coordinator_proto_depIdxs = []int32{
 	10, // 0: coulisse.v1.UploadRequest.header:type_name -> coulisse.v1.UploadHeader
@@ -1365,23 +1755,29 @@ var file_protocol_wire_coordinator_proto_depIdxs = []int32{
 	12, // 7: coulisse.v1.Coordinator.Collect:input_type -> coulisse.v1.CollectRequest
 	14, // 8: coulisse.v1.Coordinator.Export:input_type -> coulisse.v1.ExportRequest
 	16, // 9: coulisse.v1.Coordinator.Checkpoint:input_type -> coulisse.v1.CheckpointRequest
-	18, // 10: coulisse.v1.Coordinator.Cosign:input_type -> coulisse.v1.CosignRequest
-	20, // 11: coulisse.v1.Coordinator.Status:input_type -> coulisse.v1.StatusRequest
-	22, // 12: coulisse.v1.Coordinator.IssueToken:input_type -> coulisse.v1.IssueTokenRequest
-	1,  // 13: coulisse.v1.Coordinator.Enroll:output_type -> coulisse.v1.EnrollReply
-	3,  // 14: coulisse.v1.Coordinator.Renew:output_type -> coulisse.v1.RenewReply
-	5,  // 15: coulisse.v1.Coordinator.Submit:output_type -> coulisse.v1.SubmitReply
-	7,  // 16: coulisse.v1.Coordinator.Follow:output_type -> coulisse.v1.FollowReply
-	8,  // 17: coulisse.v1.Coordinator.Relay:output_type -> coulisse.v1.Parcel
-	11, // 18: coulisse.v1.Coordinator.Upload:output_type -> coulisse.v1.UploadReply
-	13, // 19: coulisse.v1.Coordinator.Collect:output_type -> coulisse.v1.CollectReply
-	15, // 20: coulisse.v1.Coordinator.Export:output_type -> coulisse.v1.ExportReply
-	17, // 21: coulisse.v1.Coordinator.Checkpoint:output_type -> coulisse.v1.CheckpointReply
-	19, // 22: coulisse.v1.Coordinator.Cosign:output_type -> coulisse.v1.CosignReply
-	21, // 23: coulisse.v1.Coordinator.Status:output_type -> coulisse.v1.StatusReply
-	23, // 24: coulisse.v1.Coordinator.IssueToken:output_type -> coulisse.v1.IssueTokenReply
-	13, // [13:25] is the sub-list for method output_type
-	1,  // [1:13] is the sub-list for method input_type
+	18, // 10: coulisse.v1.Coordinator.Prove:input_type -> coulisse.v1.ProveRequest
+	20, // 11: coulisse.v1.Coordinator.Cosign:input_type -> coulisse.v1.CosignRequest
+	22, // 12: coulisse.v1.Coordinator.Status:input_type -> coulisse.v1.StatusRequest
+	24, // 13: coulisse.v1.Coordinator.Endorse:input_type -> coulisse.v1.EndorseRequest
+	26, // 14: coulisse.v1.Coordinator.ChangeRoll:input_type -> coulisse.v1.ChangeRollRequest
+	28, // 15: coulisse.v1.Coordinator.IssueToken:input_type -> coulisse.v1.IssueTokenRequest
+	1,  // 16: coulisse.v1.Coordinator.Enroll:output_type -> coulisse.v1.EnrollReply
+	3,  // 17: coulisse.v1.Coordinator.Renew:output_type -> coulisse.v1.RenewReply
+	5,  // 18: coulisse.v1.Coordinator.Submit:output_type -> coulisse.v1.SubmitReply
+	7,  // 19: coulisse.v1.Coordinator.Follow:output_type -> coulisse.v1.FollowReply
+	8,  // 20: coulisse.v1.Coordinator.Relay:output_type -> coulisse.v1.Parcel
+	11, // 21: coulisse.v1.Coordinator.Upload:output_type -> coulisse.v1.UploadReply
+	13, // 22: coulisse.v1.Coordinator.Collect:output_type -> coulisse.v1.CollectReply
+	15, // 23: coulisse.v1.Coordinator.Export:output_type -> coulisse.v1.ExportReply
+	17, // 24: coulisse.v1.Coordinator.Checkpoint:output_type -> coulisse.v1.CheckpointReply
+	19, // 25: coulisse.v1.Coordinator.Prove:output_type -> coulisse.v1.ProveReply
+	21, // 26: coulisse.v1.Coordinator.Cosign:output_type -> coulisse.v1.CosignReply
+	23, // 27: coulisse.v1.Coordinator.Status:output_type -> coulisse.v1.StatusReply
+	25, // 28: coulisse.v1.Coordinator.Endorse:output_type -> coulisse.v1.EndorseReply
+	27, // 29: coulisse.v1.Coordinator.ChangeRoll:output_type -> coulisse.v1.ChangeRollReply
+	29, // 30: coulisse.v1.Coordinator.IssueToken:output_type -> coulisse.v1.IssueTokenReply
+	16, // [16:31] is the sub-list for method output_type
+	1,  // [1:16] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1392,13 +1788,17 @@ func file_protocol_wire_coordinator_proto_init() {
 	if File_protocol_wire_coordinator_proto != nil {
 		return
 	}
+	file_protocol_wire_coordinator_proto_msgTypes[18].OneofWrappers = []any{
+		(*ProveRequest_Entry)(nil),
+		(*ProveRequest_Before)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_coordinator_proto_rawDesc), len(file_protocol_wire_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -32,8 +32,11 @@ const (
 	Coordinator_Collect_FullMethodName    = "/coulisse.v1.Coordinator/Collect"
 	Coordinator_Export_FullMethodName     = "/coulisse.v1.Coordinator/Export"
 	Coordinator_Checkpoint_FullMethodName = "/coulisse.v1.Coordinator/Checkpoint"
+	Coordinator_Prove_FullMethodName      = "/coulisse.v1.Coordinator/Prove"
 	Coordinator_Cosign_FullMethodName     = "/coulisse.v1.Coordinator/Cosign"
 	Coordinator_Status_FullMethodName     = "/coulisse.v1.Coordinator/Status"
+	Coordinator_Endorse_FullMethodName    = "/coulisse.v1.Coordinator/Endorse"
+	Coordinator_ChangeRoll_FullMethodName = "/coulisse.v1.Coordinator/ChangeRoll"
 	Coordinator_IssueToken_FullMethodName = "/coulisse.v1.Coordinator/IssueToken"
 )
 
@@ -61,10 +64,18 @@ type CoordinatorClient interface {
 	// Checkpoint returns the replica's latest checkpoint, with the cosignatures
 	// that came for it. Only the leader collects any.
 	Checkpoint(ctx context.Context, in *CheckpointRequest, opts ...grpc.CallOption) (*CheckpointReply, error)
+	// Prove shows that an entry is in the log, or that the log grew out of what
+	// it was.
+	Prove(ctx context.Context, in *ProveRequest, opts ...grpc.CallOption) (*ProveReply, error)
 	// Cosign hands in the caller's cosignature of a checkpoint. The leader only.
 	Cosign(ctx context.Context, in *CosignRequest, opts ...grpc.CallOption) (*CosignReply, error)
 	// Status tells how the replica is.
 	Status(ctx context.Context, in *StatusRequest, opts ...grpc.CallOption) (*StatusReply, error)
+	// Endorse asks the replica to consent to the next roll. The operator only.
+	Endorse(ctx context.Context, in *EndorseRequest, opts ...grpc.CallOption) (*EndorseReply, error)
+	// ChangeRoll puts an endorsed roll in the log. The operator only, the leader
+	// only.
+	ChangeRoll(ctx context.Context, in *ChangeRollRequest, opts ...grpc.CallOption) (*ChangeRollReply, error)
 	// IssueToken makes an enrolment token. The operator only.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenReply, error)
 }
@@ -191,6 +202,16 @@ func (c *coordinatorClient) Checkpoint(ctx context.Context, in *CheckpointReques
 	return out, nil
 }
 
+func (c *coordinatorClient) Prove(ctx context.Context, in *ProveRequest, opts ...grpc.CallOption) (*ProveReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ProveReply)
+	err := c.cc.Invoke(ctx, Coordinator_Prove_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorClient) Cosign(ctx context.Context, in *CosignRequest, opts ...grpc.CallOption) (*CosignReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CosignReply)
@@ -205,6 +226,26 @@ func (c *coordinatorClient) Status(ctx context.Context, in *StatusRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(StatusReply)
 	err := c.cc.Invoke(ctx, Coordinator_Status_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorClient) Endorse(ctx context.Context, in *EndorseRequest, opts ...grpc.CallOption) (*EndorseReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndorseReply)
+	err := c.cc.Invoke(ctx, Coordinator_Endorse_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *coordinatorClient) ChangeRoll(ctx context.Context, in *ChangeRollRequest, opts ...grpc.CallOption) (*ChangeRollReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeRollReply)
+	err := c.cc.Invoke(ctx, Coordinator_ChangeRoll_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -245,10 +286,18 @@ type CoordinatorServer interface {
 	// Checkpoint returns the replica's latest checkpoint, with the cosignatures
 	// that came for it. Only the leader collects any.
 	Checkpoint(context.Context, *CheckpointRequest) (*CheckpointReply, error)
+	// Prove shows that an entry is in the log, or that the log grew out of what
+	// it was.
+	Prove(context.Context, *ProveRequest) (*ProveReply, error)
 	// Cosign hands in the caller's cosignature of a checkpoint. The leader only.
 	Cosign(context.Context, *CosignRequest) (*CosignReply, error)
 	// Status tells how the replica is.
 	Status(context.Context, *StatusRequest) (*StatusReply, error)
+	// Endorse asks the replica to consent to the next roll. The operator only.
+	Endorse(context.Context, *EndorseRequest) (*EndorseReply, error)
+	// ChangeRoll puts an endorsed roll in the log. The operator only, the leader
+	// only.
+	ChangeRoll(context.Context, *ChangeRollRequest) (*ChangeRollReply, error)
 	// IssueToken makes an enrolment token. The operator only.
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenReply, error)
 	mustEmbedUnimplementedCoordinatorServer()
@@ -288,11 +337,20 @@ func (UnimplementedCoordinatorServer) Export(context.Context, *ExportRequest) (*
 func (UnimplementedCoordinatorServer) Checkpoint(context.Context, *CheckpointRequest) (*CheckpointReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Checkpoint not implemented")
 }
+func (UnimplementedCoordinatorServer) Prove(context.Context, *ProveRequest) (*ProveReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Prove not implemented")
+}
 func (UnimplementedCoordinatorServer) Cosign(context.Context, *CosignRequest) (*CosignReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Cosign not implemented")
 }
 func (UnimplementedCoordinatorServer) Status(context.Context, *StatusRequest) (*StatusReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method Status not implemented")
+}
+func (UnimplementedCoordinatorServer) Endorse(context.Context, *EndorseRequest) (*EndorseReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method Endorse not implemented")
+}
+func (UnimplementedCoordinatorServer) ChangeRoll(context.Context, *ChangeRollRequest) (*ChangeRollReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeRoll not implemented")
 }
 func (UnimplementedCoordinatorServer) IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method IssueToken not implemented")
@@ -444,6 +502,24 @@ func _Coordinator_Checkpoint_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Coordinator_Prove_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ProveRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).Prove(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_Prove_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).Prove(ctx, req.(*ProveRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Coordinator_Cosign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(CosignRequest)
 	if err := dec(in); err != nil {
@@ -476,6 +552,42 @@ func _Coordinator_Status_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(CoordinatorServer).Status(ctx, req.(*StatusRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Coordinator_Endorse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndorseRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).Endorse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_Endorse_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).Endorse(ctx, req.(*EndorseRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Coordinator_ChangeRoll_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeRollRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).ChangeRoll(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_ChangeRoll_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).ChangeRoll(ctx, req.(*ChangeRollRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -526,12 +638,24 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Coordinator_Checkpoint_Handler,
 		},
 		{
+			MethodName: "Prove",
+			Handler:    _Coordinator_Prove_Handler,
+		},
+		{
 			MethodName: "Cosign",
 			Handler:    _Coordinator_Cosign_Handler,
 		},
 		{
 			MethodName: "Status",
 			Handler:    _Coordinator_Status_Handler,
+		},
+		{
+			MethodName: "Endorse",
+			Handler:    _Coordinator_Endorse_Handler,
+		},
+		{
+			MethodName: "ChangeRoll",
+			Handler:    _Coordinator_ChangeRoll_Handler,
 		},
 		{
 			MethodName: "IssueToken",

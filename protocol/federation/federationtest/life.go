@@ -3,6 +3,7 @@ package federationtest
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"coulisse/crypto/dp"
 	"coulisse/crypto/oprf"
@@ -41,6 +42,36 @@ func (t *Town) Decide(e protocol.Effect) {
 		}
 	}
 	t.Must(State(t, protocol.Close{Proposal: id}))
+}
+
+// Renewed is a member's card with new keys: everything else is as it was.
+func (t *Town) Renewed(m *Member) *Member {
+	t.tb.Helper()
+	next := NewMember(t.tb, m.ID)
+	next.Card.Name, next.Card.Kind, next.Card.Group = m.Card.Name, m.Card.Kind, m.Card.Group
+	next.Resign(t.tb)
+	return next
+}
+
+// ChangeKeys gives a member new keys, signed with its old one.
+func (t *Town) ChangeKeys(m *Member) error {
+	t.tb.Helper()
+	next := t.Renewed(m)
+	err := Vote(t, m, protocol.KeyChange{Card: next.Signed})
+	if err == nil {
+		t.Replace(next)
+	}
+	return err
+}
+
+// Replace puts a member with new keys in its own place.
+func (t *Town) Replace(next *Member) {
+	t.Members = slices.Clone(t.Members)
+	for i, m := range t.Members {
+		if m.ID == next.ID {
+			t.Members[i] = next
+		}
+	}
 }
 
 // Elect elects stewards and returns the ceremony that begins.

@@ -100,8 +100,9 @@ func sign[R key.Role, T protocol.Document[R]](tb testing.TB, s protocol.Signer[R
 func Charter() protocol.Charter {
 	return protocol.Charter{
 		Namespace: "ville", Name: protocol.Text{FR: "La ville", EN: "The town"},
-		Ordinary: protocol.VotingRule{QuorumPercent: 50, Numerator: 1, Denominator: 2, MaxOpen: protocol.Span(30 * Day)},
-		Special:  protocol.VotingRule{QuorumPercent: 66, Numerator: 2, Denominator: 3, MaxOpen: protocol.Span(30 * Day)},
+		Ordinary:  protocol.VotingRule{QuorumPercent: 50, Numerator: 1, Denominator: 2, MaxOpen: protocol.Span(30 * Day)},
+		Special:   protocol.VotingRule{QuorumPercent: 66, Numerator: 2, Denominator: 3, MaxOpen: protocol.Span(30 * Day)},
+		Cosigners: 1, MaxProxies: 2,
 		Floors: protocol.Floors{
 			MinMembers: 2, MinParticipants: 2, MinSize: 20, MinVariance: 100, MaxRoundCost: 20_000_000,
 		},
@@ -111,10 +112,10 @@ func Charter() protocol.Charter {
 }
 
 // Found founds a town of n members, "membre-01" and so on, and appends its
-// genesis.
-func Found(tb testing.TB, n int) *Town {
+// genesis. Edits change the charter first.
+func Found(tb testing.TB, n int, edits ...func(*protocol.Charter)) *Town {
 	tb.Helper()
-	t := New(tb, n)
+	t := New(tb, n, edits...)
 	document, err := protocol.Canonical(t.Founding)
 	if err != nil {
 		tb.Fatal(err)
@@ -126,7 +127,7 @@ func Found(tb testing.TB, n int) *Town {
 }
 
 // New is Found with an empty log.
-func New(tb testing.TB, n int) *Town {
+func New(tb testing.TB, n int, edits ...func(*protocol.Charter)) *Town {
 	tb.Helper()
 	t := &Town{tb: tb, Now: Morning}
 	var err error
@@ -136,6 +137,9 @@ func New(tb testing.TB, n int) *Town {
 	g := protocol.Genesis{
 		Charter: Charter(), At: t.Now, Authority: protocol.HashOf([]byte("authority")),
 		Replicas: []protocol.Replica{{ID: ReplicaID, Key: t.Replica.Public()}},
+	}
+	for _, edit := range edits {
+		edit(&g.Charter)
 	}
 	width := max(2, len(strconv.Itoa(n))) // so that names sort as numbers
 	for i := range n {

@@ -1,0 +1,113 @@
+package protocol
+
+import (
+	"fmt"
+	"net"
+
+	"coulisse/crypto/key"
+)
+
+// Roll says who the coordinator is from now on, and which rules the log goes
+// by. The first is the genesis's; each one after it is endorsed by a majority
+// of the replicas of the one before, so that no single replica brings in others
+// or sends them away.
+type Roll struct {
+	Number   int       `json:"number"`   // 0 for the genesis's, then 1, 2, 3…
+	Replicas []Replica `json:"replicas"` // as the office lists them, each with its address
+	// Rules is the version of the rules of the log. A build that knows only
+	// older ones stops at a roll that raises it.
+	Rules int `json:"rules"`
+}
+
+// FirstRules is what every federation begins with.
+const FirstRules = 1
+
+const maxAddress = 255
+
+// Check reports the first field out of bounds.
+func (r Roll) Check() error {
+	if r.Number < 1 || r.Number > 1<<20 || r.Rules < FirstRules || r.Rules > 1<<20 {
+		return fmt.Errorf("%w: a roll has a number and a version of the rules", ErrMalformed)
+	}
+	if err := checkReplicas(r.Replicas); err != nil {
+		return err
+	}
+	addresses := map[string]bool{}
+	for _, replica := range r.Replicas {
+		host, port, err := net.SplitHostPort(replica.Address)
+		if err != nil || host == "" || port == "" || len(replica.Address) > maxAddress || addresses[replica.Address] {
+			return fmt.Errorf("%w: each replica of a roll has an address of its own, host:port", ErrMalformed)
+		}
+		addresses[replica.Address] = true
+	}
+	return nil
+}
+
+func checkReplicas(replicas []Replica) error {
+	if len(replicas) < 1 || len(replicas) > MaxReplicas {
+		return fmt.Errorf("%w: a coordinator has 1 to %d replicas", ErrMalformed, MaxReplicas)
+	}
+	seen, keys := map[ReplicaID]bool{}, map[key.Public[key.Replica]]bool{}
+	for _, r := range replicas {
+		if err := r.ID.Check(); err != nil {
+			return err
+		}
+		// One key under two names would have two voices.
+		if r.Key.IsZero() || seen[r.ID] || keys[r.Key] {
+			return fmt.Errorf("%w: each replica is listed once, with a key of its own", ErrMalformed)
+		}
+		seen[r.ID], keys[r.Key] = true, true
+	}
+	return nil
+}
+
+// ID names a roll.
+func (r Roll) ID() (Hash, error) {
+	body, err := Canonical(r)
+	if err != nil {
+		return Hash{}, err
+	}
+	return HashOf(append([]byte(signatureDomain+"roll-body\x00"), body...)), nil
+}
+
+// Endorsement is a replica's consent to the next roll.
+type Endorsement struct {
+	Roll Hash `json:"roll"`
+}
+
+// Label implements [Document].
+func (Endorsement) Label() Label { return LabelEndorsement }
+
+// Role implements [Document].
+func (Endorsement) Role() (r key.Replica) { return }
+
+// Check implements [Document].
+func (e Endorsement) Check() error { return checkRef("roll", e.Roll) }
+
+// RollChange puts a roll in the place of the one before.
+type RollChange struct {
+	Roll         Roll                  `json:"roll"`
+	Endorsements []Signed[Endorsement] `json:"endorsements"` // ascending by replica
+}
+
+// Label implements [Document].
+func (RollChange) Label() Label { return LabelRoll }
+
+// Role implements [Document].
+func (RollChange) Role() (r key.Replica) { return }
+
+// Check implements [Document].
+func (c RollChange) Check() error {
+	if err := c.Roll.Check(); err != nil {
+		return err
+	}
+	if len(c.Endorsements) < 1 || len(c.Endorsements) > MaxReplicas {
+		return fmt.Errorf("%w: a roll is endorsed by 1 to %d replicas", ErrMalformed, MaxReplicas)
+	}
+	for i, s := range c.Endorsements {
+		if i > 0 && c.Endorsements[i-1].By >= s.By {
+			return fmt.Errorf("%w: endorsements are in ascending order, one a replica", ErrMalformed)
+		}
+	}
+	return nil
+}
