@@ -23,10 +23,11 @@ import (
 
 // mayCall is who may call what, written a second time.
 var mayCall = map[string][]string{
-	"Enroll": {"stranger", "member"}, "Renew": {"member"}, "Submit": {"member"}, "Follow": {"member", "office"},
+	"Enroll": {"stranger", "member"}, "Renew": {"member"}, "Submit": {"member"}, "Follow": {"member", "office", "replica"},
 	"Relay": {"member"}, "Upload": {"member"}, "Collect": {"member"}, "Export": {"member", "office"},
-	"Checkpoint": {"member", "office"}, "Cosign": {"member"},
-	"Status": {"member", "office"}, "IssueToken": {"office"},
+	"Checkpoint": {"member", "office"}, "Prove": {"member", "office"}, "Cosign": {"member"},
+	"Status": {"member", "office", "replica"}, "IssueToken": {"office"},
+	"Endorse": {"office"}, "ChangeRoll": {"office"},
 }
 
 const denied = "This role may not make this call."
@@ -174,7 +175,7 @@ func TestEnrolmentTokens(t *testing.T) {
 		t.Fatal("an invented token was taken:", err)
 	}
 	short := c.token(m, time.Minute)
-	c.ahead.Add(int64(2 * time.Minute))
+	c.ahead.Add(int64(90 * time.Second))
 	if _, err := stranger.enroll(short, other); !errors.Is(err, refusal.ErrToken) {
 		t.Fatal("an expired token was taken:", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"crypto/x509"
+
+	"coulisse/crypto/durable"
 )
 
 // certificate is what a replica shows to others; it changes while in use.
@@ -66,7 +68,7 @@ func (r *Replica) renew() error {
 		return fmt.Errorf("renew the replica's certificate: %w", err)
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: raw})
-	if err := writeWhole(filepath.Join(r.cfg.Dir, fileTLS), text); err != nil {
+	if err := durable.WriteFile(filepath.Join(r.cfg.Dir, fileTLS), text); err != nil {
 		return err
 	}
 	r.certificate.set(tls.Certificate{

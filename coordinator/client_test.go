@@ -74,11 +74,19 @@ func request(t *testing.T) (*ecdsa.PrivateKey, []byte) {
 // token has the office issue an enrolment token.
 func (c *cluster) token(m *federationtest.Member, valid time.Duration) protocol.EnrolmentToken {
 	c.t.Helper()
-	token, _, err := c.office.IssueToken(c.t.Context(), m.ID, valid)
-	if err != nil {
-		c.t.Fatal(err)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		token, _, err := c.office.IssueToken(ctx, m.ID, valid)
+		if err == nil {
+			return token
+		}
+		// On a busy machine replicas elect another leader now and then.
+		if !errors.Is(err, refusal.ErrUnavailable) || ctx.Err() != nil {
+			c.t.Fatal(err)
+		}
+		pause(ctx, 20*time.Millisecond)
 	}
-	return token
 }
 
 // enrol gives a member its certificate and connects with it.

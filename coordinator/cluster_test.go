@@ -35,6 +35,8 @@ type cluster struct {
 	desk     *client // the office's connections
 	// ahead is how far the replicas' clock is ahead of the wall's.
 	ahead atomic.Int64
+	// clocks are how far each one's clock is ahead of that.
+	clocks [5]atomic.Int64
 }
 
 // running is a replica that was started; stop ends it.
@@ -52,7 +54,14 @@ var fast = consensus.Timing{
 // "membre-01" and so on.
 func found(t *testing.T, n int) *cluster {
 	t.Helper()
-	c := &cluster{t: t, replicas: make([]*running, 3)}
+	c := &cluster{}
+	foundOn(t, c, n)
+	return c
+}
+
+func foundOn(t *testing.T, c *cluster, n int) {
+	t.Helper()
+	c.t, c.replicas = t, make([]*running, 3)
 	for range n {
 		c.members = append(c.members, federationtest.NewMember(t, protocol.MemberID(fmt.Sprintf("membre-%02d", len(c.members)+1))))
 	}
@@ -72,7 +81,6 @@ func found(t *testing.T, n int) *cluster {
 			c.stop(i)
 		}
 	})
-	return c
 }
 
 // create makes the folders, and a founding that every founder has signed.
@@ -118,7 +126,8 @@ func (c *cluster) now() time.Time { return time.Now().Add(time.Duration(c.ahead.
 
 func (c *cluster) config(i int) Config {
 	return Config{
-		Dir: filepath.Join(c.dir, string(c.peers[i].ID)), Founding: &c.founding, Version: "test", Now: c.now,
+		Dir: filepath.Join(c.dir, string(c.peers[i].ID)), Founding: &c.founding, Version: "test",
+		Now:    func() time.Time { return c.now().Add(time.Duration(c.clocks[i].Load())) },
 		Timing: fast, Logger: slog.New(slog.NewTextHandler(testWriter{c.t}, &slog.HandlerOptions{Level: slog.LevelError})),
 	}
 }

@@ -20,6 +20,7 @@ import (
 
 	"coulisse/coordinator/authority"
 	"coulisse/coordinator/consensus"
+	"coulisse/crypto/durable"
 	"coulisse/crypto/key"
 	"coulisse/crypto/seal"
 	"coulisse/protocol"
@@ -154,7 +155,10 @@ func (r *Replica) openFounding() error {
 		return err
 	}
 	pub, ok := view.Replica(r.settings.ID)
-	if !ok || pub != r.key.Public() || view.Genesis.Authority != r.ca.Hash() || view.Charter.Namespace != r.settings.Namespace {
+	if !r.settings.Joins && (!ok || pub != r.key.Public()) {
+		return errOtherCoordinator
+	}
+	if view.Genesis.Authority != r.ca.Hash() || view.Charter.Namespace != r.settings.Namespace {
 		return errOtherCoordinator
 	}
 	if kept == nil {
@@ -162,7 +166,7 @@ func (r *Replica) openFounding() error {
 		if err != nil {
 			return err
 		}
-		return writeWhole(path, text)
+		return durable.WriteFile(path, text)
 	}
 	if r.cfg.Founding == nil {
 		return nil

@@ -17,6 +17,7 @@ import (
 
 	"coulisse/coordinator/authority"
 	"coulisse/coordinator/consensus"
+	"coulisse/crypto/durable"
 	"coulisse/crypto/key"
 	"coulisse/crypto/seal"
 	"coulisse/protocol"
@@ -39,6 +40,8 @@ const (
 	dirRounds        = "rounds"
 )
 
+const joinedText = "This replica has taken part in consensus. Never delete the folder raft beside this file.\n"
+
 // Names that Create gives to what is not a replica's folder.
 const (
 	DirOperator = "operator"
@@ -55,6 +58,8 @@ type Settings struct {
 	Namespace protocol.Namespace `json:"namespace"`
 	ID        protocol.ReplicaID `json:"id"`
 	Peers     []consensus.Peer   `json:"peers"` // this one included
+	// Joins says that the replica is no founder: others let it in.
+	Joins bool `json:"joins,omitempty"`
 }
 
 // Address is where the others and the nodes dial this replica.
@@ -121,7 +126,7 @@ func Create(dir string, namespace protocol.Namespace, peers []consensus.Peer, no
 		return card, err
 	}
 	for _, to := range []string{filepath.Join(dir, DirOperator, FileCard), filepath.Join(dir, FileCard)} {
-		if err := writeWhole(to, text); err != nil {
+		if err := durable.WriteFile(to, text); err != nil {
 			return card, err
 		}
 	}
@@ -168,7 +173,7 @@ func createReplica(dir string, s Settings, ca *authority.Authority, now time.Tim
 	if err != nil {
 		return replica, err
 	}
-	return protocol.Replica{ID: s.ID, Key: signing.Public()}, writeWhole(filepath.Join(dir, fileSettings), settings)
+	return protocol.Replica{ID: s.ID, Key: signing.Public()}, durable.WriteFile(filepath.Join(dir, fileSettings), settings)
 }
 
 func createOperator(dir string, ca *authority.Authority, now time.Time) error {
@@ -203,26 +208,11 @@ func createTLS(dir string, identity *seal.Identity, ca *authority.Authority, cer
 		return err
 	}
 	for name, der := range map[string][]byte{fileTLS: certificate, fileAuthority: ca.Certificate()} {
-		if err := writeWhole(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: der})); err != nil {
+		if err := durable.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: der})); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeWhole writes a file that is there whole or not at all, even after a
-// crash.
-func writeWhole(path string, content []byte) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temp.Name()) // gone already, if it was renamed
-	_, err = temp.Write(content)
-	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temp.Name(), path)
 }
 
 func sealFile(dir, name string, identity *seal.Identity, secret []byte) error {

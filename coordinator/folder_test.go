@@ -3,6 +3,7 @@ package coordinator
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -83,14 +84,20 @@ func TestALostLogIsNoticed(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.stop(0)
-	if err := os.RemoveAll(filepath.Join(c.config(0).Dir, dirRaft)); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.start(0); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-c.replicas[0].done; !errors.Is(err, ErrLost) {
-		t.Fatal("a replica without its log:", err)
+	raft := filepath.Join(c.config(0).Dir, dirRaft)
+	for what, lose := range map[string]func() error{
+		"cut to nothing": func() error { return os.Truncate(filepath.Join(raft, fileRaftLog), 0) },
+		"gone":           func() error { return os.RemoveAll(raft) },
+	} {
+		if err := lose(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		if err := c.start(0); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-c.replicas[0].done; !errors.Is(err, ErrLost) {
+			t.Fatal("a replica whose log is", what, err)
+		}
 	}
 }
 

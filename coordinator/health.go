@@ -1,6 +1,7 @@
 package coordinator
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,6 +21,7 @@ func (o *Office) Diagnose(all []ReplicaStatus, now time.Time) []protocol.Text {
 	problems := diverging(all)
 	problems = append(problems, leading(all)...)
 	problems = append(problems, lagging(all)...)
+	problems = append(problems, misdating(all)...)
 	problems = append(problems, expiring(all, now)...)
 	if left := o.creds.certificate.Leaf.NotAfter.Sub(now); left < officeMonth {
 		problems = append(problems, say(
@@ -47,7 +49,7 @@ func diverging(all []ReplicaStatus) (problems []protocol.Text) {
 			states := a.Applied == b.Applied && a.StateHash != b.StateHash
 			if logs || states {
 				problems = append(problems, say(
-					"Les répliques %s et %s ne tiennent pas le même registre. Arrêtez celle qui ne mène pas, gardez son dossier comme preuve et prévenez les membres.",
+					"Les répliques %s et %s ne tiennent pas le même journal. Arrêtez celle qui ne mène pas, gardez son dossier comme preuve et prévenez les membres.",
 					"The replicas %s and %s do not hold the same log. Stop the one that does not lead, keep its folder as evidence and tell the members.",
 					b.ID, a.ID))
 			}
@@ -71,6 +73,10 @@ func leading(all []ReplicaStatus) (problems []protocol.Text) {
 			s.ID, s.Address))
 	}
 	switch {
+	case led && 2*away >= len(all): // it could not lead, were the others of its kind
+		problems = append(problems, say(
+			"Le coordonnateur tourne sans la majorité de ses répliques\u00a0: il a été restauré avec --alone, ou cela vient d'arriver et il s'arrête. Un seul disque porte le coordonnateur\u00a0: sauvegardez-le chaque nuit.",
+			"The coordinator runs without the majority of its replicas: it was restored with --alone, or this has just happened and it will stop. A single disk carries the coordinator: back it up every night."))
 	case 2*away >= len(all):
 		problems = append(problems, say(
 			"%d répliques sur %d sont absentes : rien ne peut être décidé ni calculé avant qu'une majorité réponde. Les nœuds attendent, rien n'est perdu.",
@@ -96,6 +102,11 @@ func lagging(all []ReplicaStatus) (problems []protocol.Text) {
 		version = s.Version
 	}
 	for _, s := range all {
+		if s.NoRoom {
+			problems = append(problems, say(
+				"Le disque de la réplique %s est presque plein\u00a0: elle ne prend plus d'entrées et ne mène pas. Faites de la place; elle reprendra seule.",
+				"The disk of replica %s is nearly full: it takes no entries and does not lead. Make room; it goes on by itself.", s.ID))
+		}
 		if s.Error == "" && newest-s.LogSize > behind {
 			problems = append(problems, say(
 				"La réplique %s a %d entrées de retard. Si l'écart ne diminue pas, son disque ou son réseau est trop lent.",
@@ -103,12 +114,61 @@ func lagging(all []ReplicaStatus) (problems []protocol.Text) {
 				s.ID, newest-s.LogSize))
 		}
 	}
+	if newer := rulesToRaise(all); newer > 0 {
+		problems = append(problems, say(
+			"Toutes les répliques connaissent les règles %[1]d du journal, qui ne sont pas en vigueur. Quand les nœuds des membres sont à jour\u00a0: `coulisse coordinator upgrade-rules`.",
+			"Every replica knows rules %[1]d of the log, which are not in force. When the members' nodes are up to date: `coulisse coordinator upgrade-rules`.", newer))
+	}
 	if versions {
 		problems = append(problems, say(
 			"Les répliques n'ont pas toutes la même version. Terminez la mise à jour, une réplique à la fois.",
 			"The replicas do not all run the same version. Finish the upgrade, one replica at a time."))
 	}
 	return problems
+}
+
+// misdating finds clocks that are not followed: that of a machine that jumped,
+// and that of a replica that the others do not share.
+func misdating(all []ReplicaStatus) (problems []protocol.Text) {
+	for i, s := range all {
+		if s.Error != "" || s.Stamp == 0 {
+			continue
+		}
+		if off := s.Clock.Time().Sub(s.Stamp.Time()); apart(off) {
+			problems = append(problems, say(
+				"L'horloge de la machine de la réplique %[1]s a sauté de %[2]s\u00a0; les entrées ne la suivent pas tant que d'autres répliques ne la confirment pas. Mettez-la à l'heure (NTP).",
+				"The clock of replica %[1]s's machine has jumped by %[2]s; entries do not follow it before other replicas confirm it. Set it by NTP.",
+				s.ID, off.Round(time.Second)))
+		}
+		var others []reading
+		for j, o := range all {
+			if j != i && o.Error == "" && o.Stamp != 0 {
+				others = append(others, reading{answered: true, stamp: o.Stamp.Time().Sub(s.Stamp.Time())})
+			}
+		}
+		if outvoted(others) {
+			problems = append(problems, say(
+				"La réplique %[1]s n'a pas l'heure des autres\u00a0: elle ne mène pas. Mettez sa machine à l'heure (NTP); elle reprendra seule.",
+				"Replica %[1]s does not have the time of the others: it does not lead. Set its machine by NTP; it goes on by itself.", s.ID))
+		}
+	}
+	return problems
+}
+
+// rulesToRaise is the newest version of the rules that every replica knows, if
+// that is newer than what is in force.
+func rulesToRaise(all []ReplicaStatus) int {
+	least, inForce := 0, 0
+	for _, s := range all {
+		if s.Error != "" {
+			return 0
+		}
+		least, inForce = cmp.Or(min(least, s.Rules), s.Rules), max(inForce, s.InForce)
+	}
+	if inForce == 0 || least <= inForce {
+		return 0
+	}
+	return least
 }
 
 // expiring finds certificates that a replica should have renewed itself.

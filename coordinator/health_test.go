@@ -37,8 +37,10 @@ func TestDiagnose(t *testing.T) {
 			"Replica r2 (there) does not answer"}},
 		"the leader away": {func(all []ReplicaStatus) { all[0] = ReplicaStatus{ID: "r1", Error: "no"} }, year, []string{
 			"Replica r1 () does not answer", "No replica leads"}},
-		"two away": {func(all []ReplicaStatus) { all[1].Error, all[2].Error = "no", "no" }, year, []string{
-			"Replica r2", "Replica r3", "2 of 3 replicas are away"}},
+		"two away": {func(all []ReplicaStatus) { all[0].Error, all[2].Error, all[0].State = "no", "no", "" }, year, []string{
+			"Replica r1", "Replica r3", "2 of 3 replicas are away"}},
+		"one that runs alone": {func(all []ReplicaStatus) { all[1].Error, all[2].Error = "no", "no" }, year, []string{
+			"Replica r2", "Replica r3", "The coordinator runs without the majority"}},
 		"another log": {func(all []ReplicaStatus) { all[2].LogRoot = "cc" }, year, []string{
 			"The replicas r1 and r3 do not hold the same log", "The replicas r2 and r3 do not"}},
 		"another state": {func(all []ReplicaStatus) { all[2].StateHash = "cc" }, year, []string{
@@ -48,6 +50,18 @@ func TestDiagnose(t *testing.T) {
 		}, year, nil},
 		"far behind": {func(all []ReplicaStatus) { all[0].LogSize, all[1].LogSize = 5000, 5000 }, year, []string{
 			"Replica r3 is 4920 entries behind"}},
+		"no room": {func(all []ReplicaStatus) { all[1].NoRoom = true }, year, []string{
+			"The disk of replica r2 is nearly full: it takes no entries and does not lead. Make room"}},
+		"newer rules": {func(all []ReplicaStatus) {
+			for i := range all {
+				all[i].Rules, all[i].InForce = 2, 1
+			}
+		}, year, []string{"Every replica knows rules 2"}},
+		"newer rules at some": {func(all []ReplicaStatus) {
+			for i := range all {
+				all[i].Rules, all[i].InForce = 1+i%2, 1
+			}
+		}, year, nil},
 		"half upgraded": {func(all []ReplicaStatus) { all[1].Version = "2" }, year, []string{"The replicas do not all run the same version"}},
 		"a certificate that was not renewed": {func(all []ReplicaStatus) { all[1].Certificate = protocol.At(now.Add(50 * time.Hour)) }, year, []string{
 			"The certificate of replica r2 expires in 2 days"}},

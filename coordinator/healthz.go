@@ -25,6 +25,10 @@ func (r *Replica) tellHealth(ctx context.Context, node *consensus.Node, figures 
 			http.Error(w, "no leader", http.StatusServiceUnavailable)
 			return
 		}
+		if node.Status().NoRoom {
+			fmt.Fprintln(w, "ok, but the disk is nearly full: this replica takes no entries")
+			return
+		}
 		fmt.Fprintln(w, "ok")
 	})
 	mux.Handle("GET /metrics", figures.Handler())

@@ -8,11 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
 	"coulisse/coordinator/consensus"
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/governance"
 	"coulisse/protocol/refusal"
@@ -55,15 +55,21 @@ type ReplicaStatus struct {
 	ID      protocol.ReplicaID `json:"id"`
 	Address consensus.Address  `json:"address"`
 	// Error is why it did not answer; what follows is empty then.
-	Error       string          `json:"error,omitempty"`
-	State       string          `json:"state,omitempty"` // leader, follower, candidate or stopped
-	Leader      string          `json:"leader,omitempty"`
-	Term        uint64          `json:"term,omitempty"`
-	Applied     uint64          `json:"applied_index,omitempty"`
-	LogSize     int64           `json:"log_size"`
-	LogRoot     string          `json:"log_root,omitempty"`
-	StateHash   string          `json:"state_hash,omitempty"`
-	Version     string          `json:"version,omitempty"`
+	Error     string `json:"error,omitempty"`
+	State     string `json:"state,omitempty"` // leader, follower, candidate or stopped
+	Leader    string `json:"leader,omitempty"`
+	Term      uint64 `json:"term,omitempty"`
+	Applied   uint64 `json:"applied_index,omitempty"`
+	LogSize   int64  `json:"log_size"`
+	LogRoot   string `json:"log_root,omitempty"`
+	StateHash string `json:"state_hash,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Rules     int    `json:"rules,omitempty"` // the newest that it knows
+	InForce   int    `json:"rules_in_force,omitempty"`
+	NoRoom    bool   `json:"no_room,omitempty"`
+	// Clock is the time at its machine, and Stamp what it would date an entry.
+	Clock       protocol.Millis `json:"clock,omitempty"`
+	Stamp       protocol.Millis `json:"stamp,omitempty"`
 	Certificate protocol.Millis `json:"certificate_until,omitempty"`
 }
 
@@ -96,6 +102,11 @@ func (o *Office) ask(ctx context.Context, s *ReplicaStatus) {
 		}
 		s.State, s.Leader, s.Term, s.Applied = reply.GetState(), reply.GetLeader(), reply.GetTerm(), reply.GetAppliedIndex()
 		s.LogSize, s.LogRoot, s.StateHash, s.Version = reply.GetLogSize(), reply.GetLogRoot(), reply.GetStateHash(), reply.GetVersion()
+		s.Rules, s.NoRoom = int(reply.GetRules()), reply.GetNoRoom()
+		s.Clock, s.Stamp = protocol.Millis(reply.GetNowMs()), protocol.Millis(reply.GetLogMs())
+		if current, err := protocol.Decode[protocol.Roll](reply.GetRoll()); err == nil {
+			s.InForce = current.Rules
+		}
 		if info, ok := at.AuthInfo.(credentials.TLSInfo); ok {
 			s.Certificate = protocol.At(info.State.PeerCertificates[0].NotAfter)
 		}
@@ -131,10 +142,12 @@ func (o *Office) anywhere(ctx context.Context, do func(context.Context, wire.Coo
 			return last
 		}
 	}
-	return protocol.Refuse(refusal.ErrUnavailable,
-		"aucune réplique ne dirige ni ne répond; `coulisse coordinator status` dit pourquoi",
-		"no replica leads and answers; `coulisse coordinator status` says why")
+	return errNobody
 }
+
+var errNobody = protocol.Refuse(refusal.ErrUnavailable,
+	"aucune réplique ne dirige ni ne répond; `coulisse coordinator status` dit pourquoi",
+	"no replica leads and answers; `coulisse coordinator status` says why")
 
 // IssueToken makes an enrolment token for a member.
 func (o *Office) IssueToken(ctx context.Context, member protocol.MemberID, valid time.Duration) (token protocol.EnrolmentToken, until protocol.Millis, err error) {
@@ -186,7 +199,7 @@ func (o *Office) Founding(ctx context.Context) (founding protocol.Founding, err 
 	if text, err = protocol.Indented(founding); err != nil {
 		return founding, err
 	}
-	return founding, writeWhole(path, text)
+	return founding, durable.WriteFile(path, text)
 }
 
 func firstEntry(ctx context.Context, stub wire.CoordinatorClient) (protocol.Founding, error) {
@@ -210,7 +223,7 @@ func (o *Office) checkFounding(f protocol.Founding) error {
 	if err != nil {
 		return err
 	}
-	if view.Genesis.Authority != o.card.Authority || !slices.Equal(view.Genesis.Replicas, o.card.Replicas) {
+	if view.Genesis.Authority != o.card.Authority || view.Charter.Namespace != o.card.Namespace {
 		return errOtherCoordinator
 	}
 	return nil

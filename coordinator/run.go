@@ -22,7 +22,9 @@ import (
 	"coulisse/coordinator/rpc"
 	"coulisse/coordinator/sequencer"
 	"coulisse/coordinator/state"
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
+	"coulisse/protocol/telemetry"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
@@ -33,11 +35,14 @@ type parts struct {
 	mux     *consensus.Mux
 	node    *consensus.Node
 	lead    *leadership
+	clock   *clock
+	roll    roll
 	hub     *relay.Hub
 	duty    *duties.Duties
 	service *rpc.Service
 	figures *metrics.Metrics
 	server  *grpc.Server
+	door    *door
 }
 
 // Run serves until ctx ends: it then ends its streams, hands leadership over,
@@ -81,30 +86,40 @@ func (r *Replica) listen() (net.Listener, error) {
 func (r *Replica) assemble(listener net.Listener, machine *state.State, matching *matcher.Matcher) (*parts, error) {
 	p := &parts{hub: relay.New()}
 	var err error
-	if p.mux, err = r.share(listener); err != nil {
+	if p.mux, err = r.share(listener, &p.roll); err != nil {
 		return nil, err
 	}
 	if p.node, err = r.join(p.mux, machine); err != nil {
 		return nil, err
 	}
-	p.lead = &leadership{node: p.node}
-	log := sequencer.New(p.lead, machine, r.settings.ID, r.key, r.cfg.Now)
+	p.clock = newClock(r.cfg.Now, r.cfg.Logger)
+	p.clock.others = func(ctx context.Context) []reading { return r.otherClocks(ctx, p.clock, p.roll.now()) }
+	p.lead = &leadership{node: p.node, clock: p.clock}
+	log := sequencer.New(p.lead, machine, r.settings.ID, r.key, p.clock.now)
+	p.roll.self, p.roll.node, p.roll.view, p.roll.grown = r.settings.ID, p.node, log.View, log.Grown
+	p.roll.progress, p.roll.review = r.appliedAt, p.mux.Review
+	p.roll.failed = func(err error) {
+		r.cfg.Logger.Warn("the list of replicas will be changed a little later", "reason", err)
+	}
 	p.duty = duties.New(duties.Config{
-		Log: log, Matcher: matching, Founding: r.founding, Logger: r.cfg.Logger, Now: r.cfg.Now,
+		Log: log, Matcher: matching, Founding: r.founding, Logger: r.cfg.Logger, Now: p.clock.now,
 	})
 	p.service = rpc.New(rpc.Config{
-		Namespace: r.settings.Namespace, Authority: r.ca, Log: log, Leadership: p.lead, Relay: p.hub,
-		Matcher: matching, Notary: notary.New(log, r.cfg.Now), Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
+		Namespace: r.settings.Namespace, Authority: r.ca, Log: log, Leadership: p.lead, Relay: p.hub, CheckRoll: p.roll.check, Admits: p.roll.admits,
+		Matcher: matching, Notary: notary.New(log, p.clock.now), Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})
-	p.figures = metrics.New(metrics.Sources{Status: p.node.Status, View: log.View, Relayed: p.hub.Held, Matching: matching.Held})
-	limited := newDoor(consensus.ServerCredentials(), r.settings.Namespace)
-	p.server = grpc.NewServer(append(p.service.Options(), grpc.Creds(limited), grpc.UnaryInterceptor(p.figures.Intercept))...)
+	p.figures = metrics.New(metrics.Sources{
+		Status: p.node.Status, View: log.View, Relayed: p.hub.Held, Matching: matching.Held, SlowestWrite: p.node.SlowestWrite,
+	})
+	p.door = newDoor(consensus.ServerCredentials(), r.settings.Namespace)
+	p.server = grpc.NewServer(append(p.service.Options(), grpc.Creds(p.door), grpc.UnaryInterceptor(p.figures.Intercept), telemetry.Server())...)
+	p.service.RegisterHealth(p.server)
 	wire.RegisterCoordinatorServer(p.server, p.service)
 	return p, nil
 }
 
 // share puts consensus and gRPC on one port.
-func (r *Replica) share(listener net.Listener) (*consensus.Mux, error) {
+func (r *Replica) share(listener net.Listener, current *roll) (*consensus.Mux, error) {
 	return consensus.NewMux(consensus.MuxConfig{
 		Listener: listener,
 		TLS: &tls.Config{
@@ -118,7 +133,7 @@ func (r *Replica) share(listener net.Listener) (*consensus.Mux, error) {
 		},
 		AuthorizeRaft: func(s tls.ConnectionState) error {
 			party, err := authority.Identify(r.settings.Namespace, s)
-			if err != nil || party.Role != authority.Replica {
+			if err != nil || party.Role != authority.Replica || !current.admits(protocol.ReplicaID(party.Name)) {
 				return authority.ErrParty
 			}
 			return nil
@@ -127,19 +142,23 @@ func (r *Replica) share(listener net.Listener) (*consensus.Mux, error) {
 	})
 }
 
+var errLogGone = protocol.Refuse(ErrLost,
+	"le journal de cette réplique a disparu de son dossier; laissez-la arrêtée et remplacez-la; les autres répliques continuent sans elle; si la majorité est perdue, voyez `coulisse coordinator restore`",
+	"this replica's log is gone from its folder; leave it stopped and replace it; the other replicas go on without it; if the majority is lost, see `coulisse coordinator restore`")
+
 // join opens the replica's part in consensus. The first time it notes that it
 // has joined: from then on an empty folder is a lost one.
 func (r *Replica) join(mux *consensus.Mux, machine *state.State) (*consensus.Node, error) {
 	dir, joined := filepath.Join(r.cfg.Dir, dirRaft), filepath.Join(r.cfg.Dir, fileJoined)
 	_, errJoined := os.Stat(joined)
-	if _, err := os.Stat(filepath.Join(dir, fileRaftLog)); errJoined == nil && errors.Is(err, fs.ErrNotExist) {
-		return nil, protocol.Refuse(ErrLost,
-			"le journal de cette réplique a disparu de son dossier; laissez-la arrêtée, ou remettez le dossier entier; les autres répliques continuent sans elle",
-			"this replica's log is gone from its folder; leave it stopped, or restore the whole folder; the other replicas go on without it")
+	log, err := os.Stat(filepath.Join(dir, fileRaftLog))
+	// A log of no bytes would pass for a new one.
+	if errJoined == nil && (errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0) {
+		return nil, errLogGone
 	}
 	node, err := consensus.New(consensus.Config{
 		ID: r.settings.ID, Dir: dir, Streams: mux.Raft(), State: machine,
-		Logger: r.cfg.Logger, Peers: r.settings.Peers, Timing: r.cfg.Timing,
+		Logger: r.cfg.Logger, Peers: r.founders(), Timing: r.cfg.Timing,
 	})
 	if errors.Is(err, consensus.ErrCorrupt) {
 		return nil, protocol.Refuse(ErrLost,
@@ -150,11 +169,19 @@ func (r *Replica) join(mux *consensus.Mux, machine *state.State) (*consensus.Nod
 		return nil, err
 	}
 	if errJoined != nil {
-		if err := writeWhole(joined, []byte("This replica has taken part in consensus. Never delete the folder raft beside this file.\n")); err != nil {
+		if err := durable.WriteFile(joined, []byte(joinedText)); err != nil {
 			return nil, errors.Join(err, node.Close())
 		}
 	}
 	return node, nil
+}
+
+// duties are what the leader does until ctx ends.
+func (p *parts) duties(ctx context.Context) {
+	var working sync.WaitGroup
+	working.Go(func() { p.duty.Run(ctx) })
+	working.Go(func() { p.roll.keep(ctx) })
+	working.Wait()
 }
 
 // grace is how long calls under way may take when the replica stops.
@@ -172,7 +199,7 @@ func (r *Replica) operate(ctx context.Context, p *parts) error {
 	defer stopConsensus()
 	defer stopDuty()
 
-	failed := make(chan error, 4)
+	failed := make(chan error, 6)
 	var port, agreeing, working sync.WaitGroup
 	port.Go(func() {
 		if err := r.tellHealth(portCtx, p.node, p.figures); err != nil {
@@ -181,8 +208,14 @@ func (r *Replica) operate(ctx context.Context, p *parts) error {
 	})
 	port.Go(func() { failed <- p.mux.Run(portCtx) })
 	port.Go(func() { failed <- p.server.Serve(p.mux.GRPC()) })
+	port.Go(func() { failed <- serveResources(portCtx, p.mux, p.service, p.door) })
 	agreeing.Go(func() { failed <- p.node.Run(consensusCtx) })
-	working.Go(func() { p.lead.run(dutyCtx, p.duty.Run, p.hub.Forget) })
+	working.Go(func() { p.lead.run(dutyCtx, p.duties, p.hub.Forget) })
+	working.Go(func() {
+		if err := p.roll.gone(dutyCtx); err != nil {
+			failed <- err
+		}
+	})
 	working.Go(func() { r.keepRenewing(dutyCtx) })
 	r.cfg.Logger.InfoContext(ctx, "the replica serves", "replica", r.settings.ID, "address", r.settings.Address())
 
@@ -208,4 +241,13 @@ func stopServer(server *grpc.Server) {
 	late := time.AfterFunc(grace, server.Stop)
 	defer late.Stop()
 	server.GracefulStop()
+}
+
+// founders is the list that a new coordinator begins with. A replica that is
+// let in later brings none: it takes the list from those that are there.
+func (r *Replica) founders() []consensus.Peer {
+	if r.settings.Joins {
+		return nil
+	}
+	return r.settings.Peers
 }

@@ -16,6 +16,7 @@ import (
 	"coulisse/coordinator/rpc"
 	"coulisse/protocol"
 	"coulisse/protocol/command"
+	"coulisse/protocol/telemetry"
 
 	"github.com/spf13/cobra"
 )
@@ -25,7 +26,9 @@ func coordinatorCommand(lang, version string) *cobra.Command {
 		Use:   "coordinator",
 		Short: command.Say(lang, "Faire et tenir le coordonnateur de la coopérative", "Make and run the co-operative's coordinator"),
 	}
-	cmd.AddCommand(initCommand(lang), serveCommand(lang, version), statusCommand(lang), tokenCommand(lang), renewCommand(lang))
+	cmd.AddCommand(initCommand(lang), serveCommand(lang, version), statusCommand(lang), tokenCommand(lang), renewCommand(lang),
+		backupCommand(lang, version), restoreCommand(lang, version), doctorCommand(lang, version),
+		replicaCommand(lang), upgradeRulesCommand(lang))
 	return cmd
 }
 
@@ -142,6 +145,11 @@ func serve(cmd *cobra.Command, cfg coordinator.Config, founding string) error {
 	}
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	endTraces, err := telemetry.Start(ctx, "coulisse-coordinator", cfg.Version)
+	if err != nil {
+		return err
+	}
+	defer endTraces()
 	return replica.Run(ctx)
 }
 
@@ -166,6 +174,11 @@ func statusCommand(lang string) *cobra.Command {
 		}
 		all := office.Status(cmd.Context())
 		problems := office.Diagnose(all, time.Now())
+		grown, err := office.CheckGrowth(cmd.Context(), all, time.Now())
+		if err != nil {
+			return err
+		}
+		problems = append(problems, grown...)
 		if *asJSON {
 			err = printJSON(cmd.OutOrStdout(), struct {
 				Replicas []coordinator.ReplicaStatus `json:"replicas"`

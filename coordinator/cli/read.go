@@ -65,9 +65,10 @@ var kindWords = map[protocol.MemberKind]protocol.Text{
 func showCharter(cmd *cobra.Command, c protocol.Charter) {
 	say(cmd, "Votes ordinaires (politiques, admissions)", "Ordinary votes (policies, admissions)")
 	showRule(cmd, c.Ordinary)
-	say(cmd, "Votes spéciaux (abaisser un plancher, budget, gardiens de clé, exclusion, charte)",
-		"Special votes (lowering a floor, budget, key stewards, expulsion, charter)")
+	say(cmd, "Votes spéciaux (abaisser un plancher, budget, élections, suspension, exclusion, clés perdues, charte)",
+		"Special votes (lowering a floor, budget, elections, suspension, expulsion, lost keys, charter)")
 	showRule(cmd, c.Special)
+	showAssembly(cmd, c)
 	f := c.Floors
 	say(cmd, "Planchers de toute ronde", "Floors of any round")
 	say(cmd, "  une personne ne compte que si %d membres la connaissent; au moins %d participants",
@@ -83,10 +84,40 @@ func showCharter(cmd *cobra.Command, c protocol.Charter) {
 		"Each member may have %d identifiers tokenised in a key epoch.", c.Allowance)
 }
 
+// showAssembly says who supports, carries and settles, and who is counted with
+// whom.
+func showAssembly(cmd *cobra.Command, c protocol.Charter) {
+	lang := command.Lang(cmd)
+	say(cmd, "Une proposition s'ouvre avec l'appui de %d autre(s) organisation(s). Un membre porte au plus %d voix d'autres par procuration.",
+		"A proposal opens with the support of %d other organisation(s). A member carries at most %d ballots of others by proxy.", c.Cosigners, c.MaxProxies)
+	if c.Chair != "" {
+		say(cmd, "Présidence\u00a0: %s", "Chair: %s", c.Chair)
+	}
+	for _, college := range c.Colleges {
+		kinds := make([]string, len(college.Kinds))
+		for i, kind := range college.Kinds {
+			kinds[i] = kindWords[kind].In(lang)
+		}
+		say(cmd, "Collège «\u00a0%s\u00a0»\u00a0: %s", "College “%s”: %s", college.Name.In(lang), strings.Join(kinds, ", "))
+	}
+}
+
 func showRule(cmd *cobra.Command, r protocol.VotingRule) {
 	majority := command.Say(command.Lang(cmd), "plus de voix pour que contre", "more for than against")
 	if 2*r.Numerator > r.Denominator {
 		majority = fmt.Sprintf(command.Say(command.Lang(cmd), "au moins %d/%d des voix exprimées", "at least %d/%d of those expressed"), r.Numerator, r.Denominator)
+	}
+	for _, also := range []struct {
+		asked  bool
+		fr, en string
+	}{
+		{r.EachCollege, "et dans chaque collège", "and so in each college"},
+		{r.CastingVote, "la présidence tranche une égalité", "the chair settles a tie"},
+		{r.ExpressedQuorum, "abstentions hors du quorum", "abstentions are not in the quorum"},
+	} {
+		if also.asked {
+			majority += "; " + command.Say(command.Lang(cmd), also.fr, also.en)
+		}
 	}
 	say(cmd, "  quorum de %d\u00a0%% des membres; %s; ouverts %s",
 		"  quorum of %d%% of the members; %s; open for %s", r.QuorumPercent, majority, r.Open().In(command.Lang(cmd)))

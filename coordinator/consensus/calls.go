@@ -14,11 +14,14 @@ import (
 // machine at this one answered, and the command's index, once a majority has it
 // on disk. The caller leaves the command's bytes alone from then on.
 //
-// It fails with [ErrNotLeader] or [ErrTooLarge] if nothing was done, and with
+// It fails with [ErrNotLeader], [ErrTooLarge] or [ErrNoRoom] if nothing was done, and with
 // [ErrAmbiguous] if leadership was lost, or ctx ended, on the way.
 func (n *Node) Apply(ctx context.Context, command []byte) (result any, index uint64, err error) {
 	if len(command) > MaxCommand {
 		return nil, 0, ErrTooLarge
+	}
+	if n.room.full() && n.IsLeader() {
+		return nil, 0, ErrNoRoom
 	}
 	r := n.raft.Load()
 	if r == nil || r.State() != raft.Leader || !n.gate.enter() {
@@ -55,6 +58,8 @@ func (n *Node) explain(err error) error {
 	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrLeadershipTransferInProgress),
 		errors.Is(err, raft.ErrEnqueueTimeout): // refused before it reached the log
 		return n.notLeader()
+	case errors.Is(err, ErrNoRoom): // before it was replicated
+		return ErrNoRoom
 	default:
 		return fmt.Errorf("%w (%v)", ErrAmbiguous, err)
 	}

@@ -123,7 +123,7 @@ func (c *cluster) start(p Peer, founders []Peer) *replica {
 	r := &replica{n, state, cancel, make(chan struct{})}
 	go func() {
 		defer close(r.ended)
-		if err := n.Run(ctx); err != nil && !errors.Is(err, errRestart) {
+		if err := n.Run(ctx); err != nil && !errors.Is(err, errRestart) && !errors.Is(err, ErrLineage) {
 			c.t.Errorf("%s: %v", p.ID, err)
 		}
 	}()

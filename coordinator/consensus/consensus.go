@@ -84,6 +84,9 @@ var (
 	// clear its folder, and admit it again under a new identifier.
 	ErrCorrupt = errors.New("the replica's folder is damaged: remove this replica and admit it anew under another identifier")
 
+	// ErrInUse: the replica runs on this folder already. Stop it first.
+	ErrInUse = errors.New("another process uses the replica's log, stop that one first")
+
 	// ErrHalted: a write failed or hung, and the process is about to end.
 	ErrHalted = errors.New("the replica's disk can no longer be trusted")
 )
@@ -123,6 +126,10 @@ type Config struct {
 	Halt func(reason error)
 
 	Timing Timing
+
+	// Free tells how many bytes the folder's disk has left; it is asked of the
+	// system if nil.
+	Free func() (uint64, error)
 }
 
 // Timing has usable defaults for replicas in different cities.

@@ -11,8 +11,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,6 +22,31 @@ import (
 // crashDirectory names the environment variable that makes this test binary the
 // child of [TestAcknowledgedSurvivesKill].
 const crashDirectory = "COULISSE_CONSENSUS_CRASH"
+
+// crashBoundary has the child die when it has reached a [boundary] so many
+// times: "12 after entries are on disk".
+const crashBoundary = "COULISSE_CONSENSUS_CRASH_AT"
+
+// dieAt kills this process at a boundary.
+func dieAt(where string) {
+	count, name, _ := strings.Cut(where, " ")
+	left, err := strconv.ParseInt(count, 10, 64)
+	if err != nil {
+		return
+	}
+	var remaining atomic.Int64
+	remaining.Store(left)
+	reach = func(b boundary) {
+		if string(b) == name && remaining.Add(-1) == 0 {
+			self, err := os.FindProcess(os.Getpid())
+			if err == nil {
+				err = self.Kill()
+			}
+			fmt.Println("error", err)
+			select {} // nothing happens after the boundary
+		}
+	}
+}
 
 // quick is a timing for replicas in one process.
 var quick = Timing{
@@ -52,6 +79,7 @@ func threeReplicas(dir string, timing Timing, halt func(error)) (nodes []*Node, 
 // crashingChild applies numbered commands and prints each one once it is
 // acknowledged, until it is killed.
 func crashingChild(dir string) {
+	dieAt(os.Getenv(crashBoundary))
 	nodes, _, _, err := threeReplicas(dir, quick, nil)
 	if err != nil {
 		fmt.Println("error", err)
@@ -85,8 +113,41 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 	dir := t.TempDir()
 	var acknowledged []string
 	for range 6 {
-		acknowledged = append(acknowledged, untilKilled(t, dir)...)
+		acknowledged = append(acknowledged, untilKilled(t, dir, "")...)
 	}
+	verifyKept(t, dir, acknowledged)
+	if len(acknowledged) < 100 {
+		t.Error("the children did too little to tell anything")
+	}
+}
+
+// TestAcknowledgedSurvivesKillAtEveryBoundary has the process die exactly where
+// a crash could leave half of something done, early in its life and later.
+func TestAcknowledgedSurvivesKillAtEveryBoundary(t *testing.T) {
+	for _, b := range []boundary{
+		beforeEntries, afterEntries, beforeStable, afterStable, beforeSnapshot, afterSnapshot, beforeExecuted, afterExecuted,
+	} {
+		t.Run(string(b), func(t *testing.T) {
+			dir, acknowledged := t.TempDir(), []string{}
+			rare := b == beforeStable || b == afterStable || b == beforeSnapshot || b == afterSnapshot
+			if rare { // something to lose, before it dies in an election
+				acknowledged = untilKilled(t, dir, "")
+			}
+			for run := range 3 {
+				times := 1 + rand.N(4)
+				if !rare && run > 0 {
+					times = 1 + rand.N(400)
+				}
+				acknowledged = append(acknowledged, untilKilled(t, dir, fmt.Sprintf("%d %s", times, b))...)
+			}
+			verifyKept(t, dir, acknowledged)
+		})
+	}
+}
+
+// verifyKept starts the replicas again and looks for every command, once.
+func verifyKept(t *testing.T, dir string, acknowledged []string) {
+	t.Helper()
 	nodes, states, stop, err := threeReplicas(dir, quick, func(reason error) { t.Errorf("halted: %v", reason) })
 	if err != nil {
 		t.Fatal(err)
@@ -104,17 +165,14 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 			t.Fatalf("command %s was acknowledged and is there %d times", command, found[command])
 		}
 	}
-	if len(acknowledged) < 100 {
-		t.Error("the children did too little to tell anything")
-	}
 }
 
-// untilKilled runs a child for a random while after its first acknowledgement
-// and returns all of them.
-func untilKilled(t *testing.T, dir string) (acknowledged []string) {
+// untilKilled runs a child for a random while after its first acknowledgement,
+// or until it dies at a boundary, and returns what it has acknowledged.
+func untilKilled(t *testing.T, dir, at string) (acknowledged []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), crashDirectory+"="+dir)
+	child.Env = append(os.Environ(), crashDirectory+"="+dir, crashBoundary+"="+at)
 	var complaints bytes.Buffer
 	child.Stderr = &complaints
 	out, err := child.StdoutPipe()
@@ -131,12 +189,14 @@ func untilKilled(t *testing.T, dir string) (acknowledged []string) {
 		if !ok {
 			t.Errorf("the child says %q", lines.Text())
 		}
-		if len(acknowledged) == 0 {
+		if len(acknowledged) == 0 && at == "" {
 			timer.Reset(rand.N(400 * time.Millisecond))
 		}
 		acknowledged = append(acknowledged, command)
 	}
-	timer.Stop()
+	if !timer.Stop() && at != "" {
+		t.Errorf("the child never died %s", at)
+	}
 	child.Wait()
 	if complaints.Len() > 0 {
 		t.Errorf("the child died of something else: %s", &complaints)

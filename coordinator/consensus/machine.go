@@ -17,8 +17,10 @@ type machine struct {
 
 // Apply executes one committed command.
 func (m *machine) Apply(l *raft.Log) any {
+	reach(beforeExecuted)
 	result := m.state.Apply(l.Index, l.Data)
 	m.applied.advance(l.Index)
+	reach(afterExecuted)
 	return result
 }
 

@@ -76,3 +76,12 @@ func (n *Node) change(ctx context.Context, change memberChange) error {
 	}
 	return n.explain(future.Error())
 }
+
+// HandOver gives leadership to another replica that votes.
+func (n *Node) HandOver() error {
+	if !n.gate.enter() {
+		return n.notLeader()
+	}
+	defer n.gate.leave()
+	return n.explain(n.raft.Load().LeadershipTransfer().Error())
+}

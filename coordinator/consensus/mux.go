@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// Names under which the two protocols of the port are negotiated (ALPN).
+// Names under which the protocols of the port are negotiated (ALPN).
 const (
 	ProtocolRaft = "coulisse-raft/1"
 	ProtocolGRPC = "h2"
+	ProtocolHTTP = "http/1.1" // static resources, for tools that are no nodes
 )
 
 const (
@@ -31,7 +32,7 @@ type MuxConfig struct {
 	Listener net.Listener // the Mux closes it
 
 	// TLS holds the server's certificate and ClientCAs. The Mux sets on a copy
-	// the rest: TLS 1.3, the two protocols, client certificates verified if
+	// the rest: TLS 1.3, the protocols, client certificates verified if
 	// given (a node that enrols has none yet), and no session tickets, since a
 	// resumed session would skip verification. Certificates that renew
 	// themselves come through GetCertificate; GetConfigForClient is refused,
@@ -51,7 +52,7 @@ type MuxConfig struct {
 	Logger  *slog.Logger // slog.Default() if nil
 }
 
-// Mux shares one TLS port between raft and gRPC by the negotiated protocol. It
+// Mux shares one TLS port between raft, gRPC and HTTP by the negotiated protocol. It
 // handshakes in goroutines of its own, so that a slow client delays nobody.
 type Mux struct {
 	cfg  MuxConfig
@@ -59,6 +60,7 @@ type Mux struct {
 	log  *slog.Logger
 	raft *Streams
 	grpc *queue
+	http *queue
 
 	// mu guards pending, the connections not yet handed over, oldest first.
 	mu      sync.Mutex
@@ -73,14 +75,14 @@ func NewMux(cfg MuxConfig) (*Mux, error) {
 	if cfg.TLS.GetConfigForClient != nil {
 		return nil, errors.New("consensus: a Mux takes no GetConfigForClient, which would bypass its authorisation")
 	}
-	m := &Mux{cfg: cfg, log: cfg.Logger, grpc: newQueue(cfg.Listener.Addr())}
+	m := &Mux{cfg: cfg, log: cfg.Logger, grpc: newQueue(cfg.Listener.Addr()), http: newQueue(cfg.Listener.Addr())}
 	if m.log == nil {
 		m.log = slog.Default()
 	}
 	m.raft = newStreams(cfg.Address, cfg.Dial, cfg.AuthorizeRaft)
 	m.tls = cfg.TLS.Clone()
 	m.tls.MinVersion = tls.VersionTLS13
-	m.tls.NextProtos = []string{ProtocolRaft, ProtocolGRPC}
+	m.tls.NextProtos = []string{ProtocolRaft, ProtocolGRPC, ProtocolHTTP}
 	m.tls.ClientAuth = tls.VerifyClientCertIfGiven
 	m.tls.SessionTicketsDisabled = true
 	m.tls.VerifyConnection = m.verify
@@ -92,6 +94,10 @@ func (m *Mux) Raft() *Streams { return m.raft }
 
 // GRPC is the listener for a grpc.Server made with [ServerCredentials].
 func (m *Mux) GRPC() net.Listener { return m.grpc }
+
+// HTTP is the listener for an http.Server. Its connections are *tls.Conn whose
+// handshake is done; a client may have shown no certificate.
+func (m *Mux) HTTP() net.Listener { return m.http }
 
 // verify refuses, within the handshake, raft to whoever is no replica.
 func (m *Mux) verify(state tls.ConnectionState) error {
@@ -116,6 +122,7 @@ func (m *Mux) Run(ctx context.Context) error {
 		<-ctx.Done()
 		m.cfg.Listener.Close()
 		m.grpc.Close()
+		m.http.Close()
 		m.raft.queue.Close()
 	})
 	work.Go(func() { m.reviewRegularly(ctx) })
@@ -183,6 +190,8 @@ func (m *Mux) sort(ctx context.Context, raw net.Conn) {
 		taken = m.raft.take(ctx, conn)
 	case ProtocolGRPC:
 		taken = m.grpc.put(ctx, conn)
+	case ProtocolHTTP:
+		taken = m.http.put(ctx, conn)
 	}
 	if !taken {
 		conn.Close()

@@ -32,13 +32,13 @@ import (
 
 // authority is a certificate authority for one test.
 type authority struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 	pool *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	a := &authority{t: t, pool: x509.NewCertPool()}
 	a.cert, a.key = a.sign(&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
 	a.pool.AddCert(a.cert)
@@ -106,7 +106,7 @@ func (a *authority) client(protocols []string, certs ...tls.Certificate) *tls.Co
 }
 
 // mux starts a Mux on loopback for the holder of that certificate.
-func (a *authority) mux(t *testing.T, cert tls.Certificate, tune func(*MuxConfig)) *Mux {
+func (a *authority) mux(t testing.TB, cert tls.Certificate, tune func(*MuxConfig)) *Mux {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -14,6 +14,9 @@ import (
 	"github.com/hashicorp/raft"
 )
 
+// fileLog is the log in a replica's folder.
+const fileLog = "log.db"
+
 // Node is one replica. All methods may be called from several goroutines; those
 // that need a leader answer [ErrNotLeader] before and after Run.
 type Node struct {
@@ -22,6 +25,7 @@ type Node struct {
 
 	store   *store
 	snaps   *snapshots
+	room    *room
 	machine *machine
 	acks    acknowledgements
 
@@ -72,14 +76,18 @@ func (n *Node) open() error {
 		n.halted <- reason
 		n.cfg.Halt(reason)
 	}
-	s, err := openStore(filepath.Join(n.cfg.Dir, "log.db"), n.cfg.Timing.Write, halt)
+	s, err := openStore(filepath.Join(n.cfg.Dir, fileLog), n.cfg.Timing.Write, halt)
 	if err != nil {
 		return err
 	}
-	n.store = s
+	n.store, n.room = s, newRoom(n.cfg.Dir, n.cfg.Free)
+	s.full = n.room.full
+	s.slow = func(long time.Duration) {
+		n.log.Warn("the disk is slow: one write of the log took long", "took", long.Round(time.Millisecond))
+	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, retainedSnapshots, newRaftLogger(n.log, &n.ending))
 	if err == nil {
-		n.snaps = &snapshots{files: files, settle: n.settle}
+		n.snaps = &snapshots{dir: n.cfg.Dir, files: files, settle: n.settle, kin: kin{halt: s.fail}}
 		err = n.fitTogether()
 	}
 	if err != nil {
@@ -101,6 +109,7 @@ func (n *Node) fitTogether() error {
 	}
 	first, _ := n.store.FirstIndex()
 	n.fresh = first == 0
+	n.snaps.kin.empty = n.store.empty
 	if first > 1 {
 		return fmt.Errorf("the log begins at %d and the snapshot before it is gone: %w", first, ErrCorrupt)
 	}
@@ -138,10 +147,13 @@ func (n *Node) Run(ctx context.Context) error {
 	n.raft.Store(r)
 	var following sync.WaitGroup
 	following.Go(func() { n.followLeadership(notices) })
+	watching, unwatch := context.WithCancel(ctx)
+	following.Go(func() { n.keepRoom(watching, r) })
 	select {
 	case <-ctx.Done():
 	case err = <-n.halted:
 	}
+	unwatch()
 	n.stop(r, trans)
 	following.Wait()
 	return err
@@ -151,10 +163,16 @@ func (n *Node) start(trans *transport, notices chan<- bool) (*raft.Raft, error) 
 	if err := n.found(); err != nil {
 		return nil, err
 	}
-	t, conf := n.cfg.Timing, raft.DefaultConfig()
+	conf := n.cfg.Timing.settings()
 	conf.LocalID = raft.ServerID(n.cfg.ID)
 	conf.Logger = newRaftLogger(n.log, &n.ending)
 	conf.NotifyCh = notices
+	return raft.NewRaft(conf, n.machine, n.store, n.store, n.snaps, trans)
+}
+
+// settings are raft's own.
+func (t Timing) settings() *raft.Config {
+	conf := raft.DefaultConfig()
 	conf.HeartbeatTimeout = t.Heartbeat
 	conf.ElectionTimeout = t.Election
 	conf.LeaderLeaseTimeout = t.Lease
@@ -164,7 +182,7 @@ func (n *Node) start(trans *transport, notices chan<- bool) (*raft.Raft, error) 
 	conf.TrailingLogs = t.Trailing
 	conf.ShutdownOnRemove = false // a removed replica stays, without a vote, until it is stopped
 	conf.NoLegacyTelemetry = true
-	return raft.NewRaft(conf, n.machine, n.store, n.store, n.snaps, trans)
+	return conf
 }
 
 // found writes the founding list as the first entry, if this folder is new. It
@@ -174,10 +192,6 @@ func (n *Node) found() error {
 	if !n.fresh || len(n.cfg.Peers) == 0 {
 		return nil
 	}
-	var founders raft.Configuration
-	for _, p := range n.cfg.Peers {
-		founders.Servers = append(founders.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Address)})
-	}
 	if term, err := n.store.GetUint64([]byte(keyTerm)); err != nil {
 		return err
 	} else if term == 0 {
@@ -185,7 +199,14 @@ func (n *Node) found() error {
 			return err
 		}
 	}
-	return n.store.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(founders)})
+	return n.store.StoreLog(&raft.Log{Index: 1, Term: 1, Type: raft.LogConfiguration, Data: raft.EncodeConfiguration(configurationOf(n.cfg.Peers))})
+}
+
+func configurationOf(peers []Peer) (c raft.Configuration) {
+	for _, p := range peers {
+		c.Servers = append(c.Servers, raft.Server{ID: raft.ServerID(p.ID), Address: raft.ServerAddress(p.Address)})
+	}
+	return c
 }
 
 // stop ends raft gently. Its futures do not all resolve once it has shut down,

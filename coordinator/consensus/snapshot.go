@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/raft"
 )
@@ -14,20 +17,21 @@ import (
 // A snapshot on disk and between replicas, numbers big-endian:
 //
 //	0   "coulsnap"
-//	8   version, 1
+//	8   version, 2
 //	12  index of the last command in it
 //	20  raft's index and term of the snapshot
 //	36  length of the state
-//	44  SHA-256 of the above, of raft's configuration in it, and of the state
-//	76  state
+//	44  lineage of the replicas that it is of
+//	76  SHA-256 of the above, of raft's configuration in it, and of the state
+//	108 state
 //
 // raft keeps index, term and configuration in a file beside the state that has
 // no checksum, hence their copy here: a replica that believed a wrong index
 // would skip commands.
 const (
 	snapshotMagic   = "coulsnap"
-	snapshotVersion = 1
-	snapshotSummed  = 44
+	snapshotVersion = 2
+	snapshotSummed  = 44 + len(Lineage{})
 	snapshotHeader  = snapshotSummed + sha256.Size
 	maxSnapshot     = 4 << 30
 
@@ -36,9 +40,12 @@ const (
 
 // snapshots is a raft.SnapshotStore that lets only whole snapshots in and out.
 type snapshots struct {
+	dir   string
 	files *raft.FileSnapshotStore
 	// settle fits the log to a snapshot that has just become the newest.
 	settle func(index, term uint64) error
+	// kin are those whose snapshots are taken in.
+	kin kin
 }
 
 func (s *snapshots) List() ([]*raft.SnapshotMeta, error) { return s.files.List() }
@@ -64,6 +71,9 @@ func (s *snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 // newest verifies the newest snapshot; nil if there is none.
 func (s *snapshots) newest() (*raft.SnapshotMeta, error) {
 	all, err := s.List()
+	if err == nil {
+		err = s.readable(all)
+	}
 	if err != nil || len(all) == 0 {
 		return nil, err
 	}
@@ -71,7 +81,37 @@ func (s *snapshots) newest() (*raft.SnapshotMeta, error) {
 	if err != nil {
 		return nil, err
 	}
-	return all[0], content.Close()
+	head := make([]byte, snapshotHeader)
+	if _, err := io.ReadFull(content, head); err != nil {
+		return nil, err
+	}
+	h, err := parseSnapshotHeader(head)
+	s.kin.join(h.lineage)
+	return all[0], err
+}
+
+// readable finds a snapshot that raft passes over, or takes for an older one,
+// because its metadata are damaged: the replica would go on with an older one, and without what it had
+// acknowledged since if the log begins after both. What an interrupted deletion
+// leaves is older than all that are listed.
+func (s *snapshots) readable(listed []*raft.SnapshotMeta) error {
+	folders, err := os.ReadDir(filepath.Join(s.dir, "snapshots"))
+	if err != nil {
+		return fmt.Errorf("look for snapshots: %w", err)
+	}
+	for _, f := range folders {
+		var term, index, at uint64
+		if _, err := fmt.Sscanf(f.Name(), "%d-%d-%d", &term, &index, &at); err != nil || filepath.Ext(f.Name()) != "" {
+			continue // not finished
+		}
+		known := slices.ContainsFunc(listed, func(m *raft.SnapshotMeta) bool {
+			return m.ID == f.Name() && m.Term == term && m.Index == index
+		})
+		if !known && (len(listed) == 0 || index >= listed[0].Index) {
+			return fmt.Errorf("the description of snapshot %s cannot be read: %w", f.Name(), ErrCorrupt)
+		}
+	}
+	return nil
 }
 
 // Create begins a snapshot, the replica's own or one that the leader sends.
@@ -82,7 +122,7 @@ func (s *snapshots) Create(version raft.SnapshotVersion, index, term uint64, con
 		return nil, err
 	}
 	meta := &raft.SnapshotMeta{Index: index, Term: term, Configuration: conf, ConfigurationIndex: confIndex}
-	return &snapshotSink{SnapshotSink: file, meta: meta, check: newSnapshotCheck(meta), settle: s.settle}, nil
+	return &snapshotSink{SnapshotSink: file, meta: meta, check: newSnapshotCheck(meta), settle: s.settle, kin: &s.kin}, nil
 }
 
 // snapshotSink refuses at Close what is not a whole snapshot of its index.
@@ -91,6 +131,7 @@ type snapshotSink struct {
 	meta   *raft.SnapshotMeta
 	check  *snapshotCheck
 	settle func(index, term uint64) error
+	kin    *kin
 	closed bool
 }
 
@@ -110,6 +151,8 @@ func (s *snapshotSink) put(applied uint64, state []byte) error {
 	head = binary.BigEndian.AppendUint64(head, s.meta.Index)
 	head = binary.BigEndian.AppendUint64(head, s.meta.Term)
 	head = binary.BigEndian.AppendUint64(head, uint64(len(state)))
+	lineage := s.kin.now()
+	head = append(head, lineage[:]...)
 	sum := sha256.New()
 	sum.Write(head)
 	sum.Write(configurationBytes(s.meta))
@@ -127,13 +170,19 @@ func (s *snapshotSink) Close() error {
 		return nil
 	}
 	s.closed = true
-	if err := s.check.whole(); err != nil {
+	err := s.check.whole()
+	if err == nil {
+		err = s.kin.admit(s.check.lineage())
+	}
+	if err != nil {
 		s.SnapshotSink.Cancel()
 		return err
 	}
+	reach(beforeSnapshot)
 	if err := s.SnapshotSink.Close(); err != nil {
 		return err
 	}
+	reach(afterSnapshot)
 	return s.settle(s.meta.Index, s.meta.Term)
 }
 
@@ -181,7 +230,15 @@ func (c *snapshotCheck) whole() error {
 	return nil
 }
 
-type snapshotHead struct{ applied, index, term, length uint64 }
+// lineage is read from a snapshot that is whole.
+func (c *snapshotCheck) lineage() Lineage {
+	return Lineage(c.head[snapshotSummed-len(Lineage{}) : snapshotSummed])
+}
+
+type snapshotHead struct {
+	applied, index, term, length uint64
+	lineage                      Lineage
+}
 
 func parseSnapshotHeader(head []byte) (snapshotHead, error) {
 	if len(head) < snapshotHeader || string(head[:8]) != snapshotMagic {
@@ -195,6 +252,7 @@ func parseSnapshotHeader(head []byte) (snapshotHead, error) {
 		index:   binary.BigEndian.Uint64(head[20:]),
 		term:    binary.BigEndian.Uint64(head[28:]),
 		length:  binary.BigEndian.Uint64(head[36:]),
+		lineage: Lineage(head[44:snapshotSummed]),
 	}, nil
 }
 

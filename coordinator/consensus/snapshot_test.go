@@ -25,7 +25,7 @@ func testSnapshots(t testing.TB, dir string) *snapshots {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &snapshots{files: files, settle: func(uint64, uint64) error { return nil }}
+	return &snapshots{dir: dir, files: files, settle: func(uint64, uint64) error { return nil }}
 }
 
 func create(t testing.TB, s *snapshots, index uint64) *snapshotSink {

@@ -21,6 +21,8 @@ type Status struct {
 	Snapshot uint64   `json:"snapshot_index"` // covered by the newest snapshot
 	Members  []Member `json:"members"`
 	Silence  string   `json:"silence,omitempty"` // since the leader was last heard
+	Free     uint64   `json:"free_bytes"`        // on the folder's disk
+	NoRoom   bool     `json:"no_room,omitempty"` // it takes no entries until there is more
 }
 
 // Member is a replica in the list that consensus goes by.
@@ -31,7 +33,7 @@ type Member struct {
 
 // Status never waits for other replicas.
 func (n *Node) Status() Status {
-	s := Status{Self: Peer{n.cfg.ID, Address(n.cfg.Streams.Addr().String())}, Role: "stopped"}
+	s := Status{Self: Peer{n.cfg.ID, Address(n.cfg.Streams.Addr().String())}, Role: "stopped", Free: n.room.left.Load(), NoRoom: n.room.full()}
 	r := n.raft.Load()
 	if r == nil {
 		return s
@@ -55,3 +57,6 @@ func (n *Node) Status() Status {
 	}
 	return s
 }
+
+// SlowestWrite is the longest write to disk since it was last asked for.
+func (n *Node) SlowestWrite() time.Duration { return time.Duration(n.store.slowest.Swap(0)) }

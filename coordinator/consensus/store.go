@@ -6,11 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"coulisse/crypto/durable"
 
 	"github.com/hashicorp/raft"
 	bolt "go.etcd.io/bbolt"
@@ -31,14 +32,19 @@ import (
 // transaction. A crash between the calls leaves the former vote whole, and raft
 // answers no candidate before the second call has returned.
 //
-// Any write that fails or hangs halts the replica: after it, raft's picture and
+// While the disk is nearly full, entries are refused before anything is written,
+// which raft takes from a log. Any write that fails or hangs halts the replica: after it, raft's picture and
 // the disk's differ, and after a failed fsync the kernel may call a page clean
 // that never reached the disk.
 type store struct {
 	db    *bolt.DB
-	limit time.Duration      // for one write
-	halt  func(reason error) // ends the process
-	dead  atomic.Bool        // halt was called; nothing is written any more
+	limit time.Duration       // for one write
+	halt  func(reason error)  // ends the process
+	dead  atomic.Bool         // halt was called; nothing is written any more
+	full  func() bool         // whether there is no room for entries; nil for never
+	slow  func(time.Duration) // told of a write that took a tenth of limit; may be nil
+	// slowest is the longest write since somebody asked.
+	slowest atomic.Int64
 
 	// logMu orders changes of the log with changes of extent.
 	logMu  sync.Mutex
@@ -100,7 +106,7 @@ func opening(path string, err error) error {
 	var system *fs.PathError
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return fmt.Errorf("open the log at %s: another process uses it, stop that one first: %w", path, err)
+		return fmt.Errorf("open the log at %s: %w", path, ErrInUse)
 	case errors.As(err, &system):
 		return fmt.Errorf("open the log: %w", err)
 	default: // bbolt does not recognise its file
@@ -135,16 +141,7 @@ func (s *store) create(path string) error {
 	if err != nil {
 		return fmt.Errorf("lay out the log: %w", err)
 	}
-	return syncFolder(filepath.Dir(path)) // or the new file may vanish with the power
-}
-
-func syncFolder(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return durable.SyncFolder(filepath.Dir(path)) // or the new file may vanish with the power
 }
 
 func (s *store) Close() error { return s.db.Close() }
@@ -157,8 +154,10 @@ func (s *store) update(change func(*bolt.Tx) error) error {
 	watchdog := time.AfterFunc(s.limit, func() {
 		s.fail(fmt.Errorf("a write took longer than %v: %w", s.limit, ErrHalted))
 	})
+	began := time.Now()
 	err := s.db.Update(change)
 	watchdog.Stop()
+	s.took(time.Since(began))
 	if err != nil {
 		s.fail(fmt.Errorf("a write failed (%v): %w", err, ErrHalted))
 	}
@@ -166,6 +165,15 @@ func (s *store) update(change func(*bolt.Tx) error) error {
 		return ErrHalted
 	}
 	return nil
+}
+
+// took notes how long a write was: a disk that is dying is slow first.
+func (s *store) took(long time.Duration) {
+	for last := s.slowest.Load(); int64(long) > last && !s.slowest.CompareAndSwap(last, int64(long)); last = s.slowest.Load() {
+	}
+	if s.slow != nil && long > s.limit/10 {
+		s.slow(long)
+	}
 }
 
 func (s *store) fail(reason error) {
@@ -203,6 +211,9 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 	if len(logs) == 0 {
 		return nil
 	}
+	if s.noRoom() {
+		return ErrNoRoom
+	}
 	return s.changeLog(func(log *bolt.Bucket, now extent) (extent, error) {
 		log.FillPercent = 0.9 // entries only ever go at the end
 		for _, l := range logs {
@@ -223,6 +234,11 @@ func (s *store) StoreLogs(logs []*raft.Log) error {
 
 // DeleteRange deletes a head or a tail of the log, bounds included.
 func (s *store) DeleteRange(low, high uint64) error {
+	// A tail goes before other entries take its place; raft takes it for gone
+	// only together with those. A head goes to make room.
+	if low > s.extent.Load().first && s.noRoom() {
+		return ErrNoRoom
+	}
 	return s.changeLog(func(log *bolt.Bucket, now extent) (extent, error) {
 		low, high := max(low, now.first), min(high, now.last)
 		if now.last == 0 || low > high {
@@ -247,10 +263,14 @@ func (s *store) DeleteRange(low, high uint64) error {
 	})
 }
 
+func (s *store) noRoom() bool { return s.full != nil && s.full() }
+
 func (s *store) changeLog(change func(*bolt.Bucket, extent) (extent, error)) error {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
 	var next extent
+	reach(beforeEntries)
+	defer reach(afterEntries)
 	err := s.update(func(tx *bolt.Tx) (err error) {
 		if next, err = change(tx.Bucket(bucketLog), *s.extent.Load()); err != nil {
 			return err
@@ -276,6 +296,8 @@ func (s *store) Set(key, value []byte) error {
 		}
 		next[keyVoteTerm] = s.voteTerm
 	}
+	reach(beforeStable)
+	defer reach(afterStable)
 	err := s.update(func(tx *bolt.Tx) error {
 		raw, err := sealStable(next)
 		if err != nil {

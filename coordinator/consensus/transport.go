@@ -36,6 +36,13 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress,
 	return err
 }
 
+// AppendEntriesPipeline has raft send a follower one request after the other.
+// Its pipeline can wait for itself for ever, once a follower has refused: the
+// follower hears heartbeats and gets no more entries, and raft never stops.
+func (t *transport) AppendEntriesPipeline(raft.ServerID, raft.ServerAddress) (raft.AppendPipeline, error) {
+	return nil, raft.ErrPipelineReplicationNotSupported
+}
+
 // raftStreams puts raft's type of address on a StreamLayer.
 type raftStreams struct{ StreamLayer }
 

@@ -42,6 +42,8 @@ type Duties struct {
 	// matching is the match under way. There is one at a time, beside the
 	// passes: it may take a minute, and votes do not wait for it.
 	matching chan struct{}
+	// looked is how long the last look at the state took.
+	looked time.Duration
 
 	// mu guards labelled, the rounds whose labels this leader has made.
 	mu       sync.Mutex
@@ -56,8 +58,10 @@ func New(c Config) *Duties {
 const (
 	// tick is how often time alone can make something due.
 	tick = time.Second
-	// rest lets the entries of a burst be looked at together.
-	rest = 10 * time.Millisecond
+	// rest lets the entries of a burst be looked at together. It is so many times
+	// as long as the last look took, if that is longer, and no longer than tick.
+	rest      = 10 * time.Millisecond
+	restTimes = 10
 )
 
 // Run does the duties until ctx ends, which it does when the replica no
@@ -75,7 +79,7 @@ func (d *Duties) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-grown:
-			pause(ctx, rest)
+			pause(ctx, max(rest, min(restTimes*d.looked, tick)))
 		case <-d.Matcher.Arrived():
 		case <-d.matched:
 		case <-timer.C:
@@ -111,7 +115,10 @@ type todo struct {
 
 func (d *Duties) pass(ctx context.Context) error {
 	var t todo
-	if err := d.Log.View(func(tx federation.Tx) error { return d.survey(tx, &t) }); err != nil {
+	began := time.Now()
+	err := d.Log.View(func(tx federation.Tx) error { return d.survey(tx, &t) })
+	d.looked = time.Since(began)
+	if err != nil {
 		return err
 	}
 	if !t.found {

@@ -115,7 +115,7 @@ func (m *Matcher) receive(ctx context.Context, rd *round, a Announcement, r io.R
 	}
 	// The file is written as far as the Reader reads, which is no further than the
 	// header allows and stops in the block with the first fault.
-	upload, err := match.NewReader(io.TeeReader(rd.guard(ctx, r), file), limit)
+	upload, err := match.NewReader(io.TeeReader(roomy{rd.guard(ctx, r), m}, file), limit)
 	if err != nil {
 		return 0, err
 	}
@@ -143,6 +143,9 @@ func (m *Matcher) reserve(rd *round, h match.Header) (int64, error) {
 	if size > m.quota-rd.used {
 		return 0, ErrQuota
 	}
+	if !m.room(size) {
+		return 0, ErrNoRoom
+	}
 	rd.used += size
 	return size, nil
 }
@@ -150,6 +153,25 @@ func (m *Matcher) reserve(rd *round, h match.Header) (int64, error) {
 // sealedSize bounds the size of a sealed file: a header of some 2 kB, and 16 bytes
 // for every 64 KiB.
 func sealedSize(plain int64) int64 { return plain + plain/4096 + 4096 }
+
+// room reports whether so many bytes more would leave enough.
+func (m *Matcher) room(size int64) bool {
+	free, known := m.free()
+	return !known || free >= spare+uint64(size)
+}
+
+// roomy is read as long as the disk has room: others write to it too.
+type roomy struct {
+	io.Reader
+	matcher *Matcher
+}
+
+func (r roomy) Read(p []byte) (int, error) {
+	if !r.matcher.room(int64(len(p))) {
+		return 0, ErrNoRoom
+	}
+	return r.Reader.Read(p)
+}
 
 // guard lets a reader be read as long as the caller wants it and the round is open.
 func (rd *round) guard(ctx context.Context, r io.Reader) io.Reader {

@@ -12,6 +12,7 @@ import (
 
 	"coulisse/protocol"
 	"coulisse/protocol/match"
+	"coulisse/protocol/refusal"
 )
 
 func TestAcceptRefuses(t *testing.T) {
@@ -120,3 +121,29 @@ func TestQuotaHoldsForARound(t *testing.T) {
 		t.Errorf("%d bytes on disk, %d accounted for", size, used)
 	}
 }
+
+// TestUploadsYieldToTheLog fills the disk before an upload and in the middle of
+// one, and makes room again.
+func TestUploadsYieldToTheLog(t *testing.T) {
+	s := newStage(t, 1<<20)
+	danse, left := s.uploads["danse"].bytes, uint64(spare)
+	s.free = func() (uint64, bool) { return left, true }
+	head := io.MultiReader(bytes.NewReader(danse[:80]), iotest.ErrReader(errors.New("was read")))
+	if err := s.accept("danse", head); !errors.Is(err, ErrNoRoom) || !errors.Is(err, refusal.ErrFull) {
+		t.Errorf("without room: %v", err)
+	}
+	left = spare + 1<<20
+	others := readerFunc(func([]byte) (int, error) { left = spare; return 0, io.EOF })
+	if err := s.accept("danse", io.MultiReader(bytes.NewReader(danse[:9000]), others, bytes.NewReader(danse[9000:]))); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("without room in the middle: %v", err)
+	}
+	if used := s.Held(); used != 0 {
+		t.Errorf("%d bytes are still reserved", used)
+	}
+	left = spare + 1<<20
+	s.acceptAll(t)
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }

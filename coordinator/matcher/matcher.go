@@ -28,6 +28,7 @@ import (
 
 	"coulisse/crypto/seal"
 	"coulisse/protocol"
+	"coulisse/protocol/checkup"
 	"coulisse/protocol/match"
 	"coulisse/protocol/refusal"
 )
@@ -43,6 +44,11 @@ var (
 	// ErrQuota: the round's files would need more disk than a round may take. The
 	// operator raises the quota, or the round is split.
 	ErrQuota = fmt.Errorf("%w: the round needs more disk than its quota", refusal.ErrFull)
+	// ErrNoRoom: the disk is nearly full, and what is left is for the log. The
+	// node sends its upload again until there is room.
+	ErrNoRoom = protocol.Refuse(refusal.ErrFull,
+		"le disque du coordonnateur est presque plein et ne prend plus d'envois\u00a0; rien n'est perdu, le bureau doit faire de la place, et le nœud renverra le sien",
+		"the coordinator's disk is nearly full and takes no more uploads; nothing is lost, the office has to make room, and the node will send its own again")
 	// ErrNotAnnounced: the upload is not the one in the notice, or is for another
 	// round or source. The node sends the bytes whose digest it signed.
 	ErrNotAnnounced = fmt.Errorf("%w: the upload is not the one that was announced", protocol.ErrMalformed)
@@ -66,6 +72,10 @@ type Config struct {
 	Quota int64
 }
 
+// spare is what uploads leave free on the disk. It is more than the log needs to
+// go on: uploads can be sent again, a vote cannot wait.
+const spare = 128 << 20
+
 // DefaultQuota has room for 500 million records, sixteen times what 150 members
 // with ten million people are expected to send.
 const DefaultQuota = 8 << 30
@@ -74,7 +84,8 @@ const DefaultQuota = 8 << 30
 type Matcher struct {
 	folder  string
 	quota   int64
-	arrived chan struct{} // room for one: a signal, not a count
+	free    func() (bytes uint64, known bool) // on the folder's disk
+	arrived chan struct{}                     // room for one: a signal, not a count
 
 	// mu guards rounds and everything in them that changes. It is never held
 	// while an upload is read or written, so that one slow node delays nobody.
@@ -137,7 +148,7 @@ func Open(c Config) (*Matcher, error) {
 		}
 	}
 	return &Matcher{
-		folder: c.Folder, quota: c.Quota,
+		folder: c.Folder, quota: c.Quota, free: func() (uint64, bool) { return checkup.FreeBytes(c.Folder) },
 		arrived: make(chan struct{}, 1), rounds: map[protocol.RoundID]*round{},
 	}, nil
 }

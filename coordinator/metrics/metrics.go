@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"coulisse/coordinator/consensus"
 	"coulisse/protocol"
@@ -33,6 +34,8 @@ type Sources struct {
 	View   func(func(federation.Tx) error) error
 	// Relayed and Matching are the bytes in mailboxes and in uploads.
 	Relayed, Matching func() int64
+	// SlowestWrite is the longest write to disk since the last reading.
+	SlowestWrite func() time.Duration
 }
 
 // Metrics are one replica's.
@@ -50,6 +53,9 @@ var (
 	applied  = describe("raft_applied_index", "The last command that this replica has applied.")
 	entries  = describe("log_entries", "Entries of the federation's log at this replica.")
 	rounds   = describe("rounds", "Rounds under way, by the stage that they are in.", "stage")
+	free     = describe("disk_free_bytes", "Bytes left on the disk of the replica's log.")
+	noRoom   = describe("disk_no_room", "1 while the replica takes no entries for want of room.")
+	slowest  = describe("disk_write_seconds_max", "The longest write of the replica's log since the last reading.")
 	relayed  = describe("relay_bytes", "Bytes that wait in the relay's mailboxes.")
 	matching = describe("matcher_bytes", "Bytes that the uploads of open rounds take on disk, or have reserved.")
 )
@@ -79,7 +85,7 @@ func (m *Metrics) Handler() http.Handler {
 
 // Describe implements prometheus.Collector.
 func (m *Metrics) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{term, state, commit, applied, entries, rounds, relayed, matching} {
+	for _, d := range []*prometheus.Desc{term, state, commit, applied, free, noRoom, slowest, entries, rounds, relayed, matching} {
 		to <- d
 	}
 }
@@ -100,6 +106,13 @@ func (m *Metrics) Collect(to chan<- prometheus.Metric) {
 		}
 		gauge(state, is, name)
 	}
+	gauge(free, float64(s.Free))
+	lacking := 0.0
+	if s.NoRoom {
+		lacking = 1
+	}
+	gauge(noRoom, lacking)
+	gauge(slowest, m.sources.SlowestWrite().Seconds())
 	gauge(relayed, float64(m.sources.Relayed()))
 	gauge(matching, float64(m.sources.Matching()))
 	var size int64

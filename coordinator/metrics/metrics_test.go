@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"coulisse/coordinator/consensus"
 	"coulisse/protocol/federation"
@@ -18,9 +19,12 @@ import (
 func TestFigures(t *testing.T) {
 	town := federationtest.Found(t, 3)
 	m := New(Sources{
-		Status:  func() consensus.Status { return consensus.Status{Role: "leader", Term: 7, Commit: 12, Applied: 11} },
+		Status: func() consensus.Status {
+			return consensus.Status{Role: "leader", Term: 7, Commit: 12, Applied: 11, Free: 2048, NoRoom: true}
+		},
 		View:    func(fn func(federation.Tx) error) error { return fn(&town.Log) },
 		Relayed: func() int64 { return 300 }, Matching: func() int64 { return 4000 },
+		SlowestWrite: func() time.Duration { return 1500 * time.Millisecond },
 	})
 	for _, answer := range []struct {
 		label string
@@ -49,7 +53,8 @@ func TestFigures(t *testing.T) {
 	for _, line := range []string{
 		"coulisse_raft_term 7", `coulisse_raft_state{state="leader"} 1`, `coulisse_raft_state{state="follower"} 0`,
 		"coulisse_raft_commit_index 12", "coulisse_raft_applied_index 11", "coulisse_log_entries 1",
-		`coulisse_rounds{stage="opened"} 0`, "coulisse_relay_bytes 300", "coulisse_matcher_bytes 4000",
+		`coulisse_rounds{stage="opened"} 0`, "coulisse_relay_bytes 300", "coulisse_disk_free_bytes 2048",
+		"coulisse_disk_no_room 1", "coulisse_disk_write_seconds_max 1.5", "coulisse_matcher_bytes 4000",
 		`coulisse_submits_total{label="ballot",outcome="accepted"} 1`,
 		`coulisse_submits_total{label="ballot",outcome="already"} 2`,
 		`coulisse_submits_total{label="ballot",outcome="refused"} 1`,

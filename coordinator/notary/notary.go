@@ -55,7 +55,7 @@ func New(log Log, now func() time.Time) *Notary {
 
 // Latest is the checkpoint that stands, with the cosignatures that came for
 // it. It is of the log as this replica has it.
-func (n *Notary) Latest() (note []byte, err error) {
+func (n *Notary) Latest() (c checkpoint.Checkpoint, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	err = n.log.View(func(tx federation.Tx) error {
@@ -66,10 +66,10 @@ func (n *Notary) Latest() (note []byte, err error) {
 		if err != nil {
 			return err
 		}
-		note, err = n.complete(view)
+		c, err = n.complete(view)
 		return err
 	})
-	return note, err
+	return c, err
 }
 
 // renew signs the present head, unless the last checkpoint still stands. mu is
@@ -88,10 +88,10 @@ func (n *Notary) renew(tx federation.Tx) error {
 
 // complete adds the cosignatures of members who are still in good standing. mu
 // is held.
-func (n *Notary) complete(view governance.View) ([]byte, error) {
+func (n *Notary) complete(view governance.View) (checkpoint.Checkpoint, error) {
 	c, err := checkpoint.Open(n.note, view)
 	if err != nil {
-		return nil, err
+		return c, err
 	}
 	var lines []checkpoint.Cosignature
 	for _, id := range slices.Sorted(maps.Keys(n.cosigned)) {
@@ -99,7 +99,7 @@ func (n *Notary) complete(view governance.View) ([]byte, error) {
 			lines = append(lines, n.cosigned[id].line)
 		}
 	}
-	return c.With(lines)
+	return c.With(lines), nil
 }
 
 // Keep takes a member's cosignature out of a checkpoint of this log, and

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"slices"
 	"time"
@@ -13,9 +14,13 @@ import (
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc/credentials"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/tap"
 )
+
+// reading is the access to the static resources, which are no gRPC method.
+const reading = "GET"
 
 // access is who may call what. A method that is not in it is denied to
 // everybody; a test compares it with the service.
@@ -23,14 +28,19 @@ var access = map[string][]authority.Role{
 	wire.Coordinator_Enroll_FullMethodName:     {authority.Anyone, authority.Member},
 	wire.Coordinator_Renew_FullMethodName:      {authority.Member},
 	wire.Coordinator_Submit_FullMethodName:     {authority.Member},
-	wire.Coordinator_Follow_FullMethodName:     {authority.Member, authority.Operator},
+	wire.Coordinator_Follow_FullMethodName:     {authority.Member, authority.Operator, authority.Replica},
 	wire.Coordinator_Relay_FullMethodName:      {authority.Member},
 	wire.Coordinator_Upload_FullMethodName:     {authority.Member},
 	wire.Coordinator_Collect_FullMethodName:    {authority.Member},
 	wire.Coordinator_Export_FullMethodName:     {authority.Member, authority.Operator},
 	wire.Coordinator_Checkpoint_FullMethodName: {authority.Member, authority.Operator},
+	wire.Coordinator_Prove_FullMethodName:      {authority.Member, authority.Operator},
+	reading:                                    {authority.Member, authority.Operator},
 	wire.Coordinator_Cosign_FullMethodName:     {authority.Member},
-	wire.Coordinator_Status_FullMethodName:     {authority.Member, authority.Operator},
+	wire.Coordinator_Status_FullMethodName:     {authority.Member, authority.Operator, authority.Replica},
+	healthpb.Health_Check_FullMethodName:       {authority.Anyone, authority.Member, authority.Operator, authority.Replica},
+	wire.Coordinator_Endorse_FullMethodName:    {authority.Operator},
+	wire.Coordinator_ChangeRoll_FullMethodName: {authority.Operator},
 	wire.Coordinator_IssueToken_FullMethodName: {authority.Operator},
 }
 
@@ -55,14 +65,14 @@ func callingMember(ctx context.Context) protocol.MemberID { return callerOf(ctx)
 // admit is the one choke point. gRPC calls it for every call before it reads
 // a message, so that whoever is denied costs no memory.
 func (s *Service) admit(ctx context.Context, info *tap.Info) (context.Context, error) {
-	c, err := s.identify(ctx)
+	var state tls.ConnectionState
+	if p, ok := peer.FromContext(ctx); ok {
+		if secured, ok := p.AuthInfo.(credentials.TLSInfo); ok {
+			state = secured.State
+		}
+	}
+	c, err := s.enter(state, info.FullMethodName)
 	if err != nil {
-		return nil, errNoParty
-	}
-	if !slices.Contains(access[info.FullMethodName], c.Role) {
-		return nil, errRole
-	}
-	if err := s.welcome(c, info.FullMethodName); err != nil {
 		return nil, err
 	}
 	if c.Role == authority.Anyone && !s.strangers.enter(ctx) {
@@ -71,36 +81,46 @@ func (s *Service) admit(ctx context.Context, info *tap.Info) (context.Context, e
 	return context.WithValue(ctx, callerKey{}, c), nil
 }
 
-func (s *Service) identify(ctx context.Context) (caller, error) {
-	p, ok := peer.FromContext(ctx)
-	if !ok {
+// enter finds who is at the other end of a connection, if they may make a call.
+func (s *Service) enter(state tls.ConnectionState, method string) (caller, error) {
+	c, err := s.identify(state)
+	if err != nil {
+		return c, errNoParty
+	}
+	if !slices.Contains(access[method], c.Role) {
+		return c, errRole
+	}
+	return c, s.welcome(c, method)
+}
+
+func (s *Service) identify(state tls.ConnectionState) (caller, error) {
+	if !state.HandshakeComplete {
 		return caller{}, authority.ErrParty
 	}
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok {
-		return caller{}, authority.ErrParty
-	}
-	party, err := authority.Identify(s.Namespace, info.State)
+	party, err := authority.Identify(s.Namespace, state)
 	if err != nil || party.Role == authority.Anyone {
 		return caller{Party: party}, err
 	}
-	certificate := info.State.PeerCertificates[0]
+	certificate := state.PeerCertificates[0]
 	return caller{Party: party, certificate: certificate, hash: protocol.HashOf(certificate.Raw)}, nil
 }
 
 // welcome asks whether the caller is still who it was when its connection
-// began: its certificate has not expired nor been replaced, and a member is in
-// good standing. It is asked again while a stream lasts.
+// began: its certificate has not expired nor been replaced, a member is in good
+// standing, and a replica on the roll. It is asked again while a stream lasts.
 func (s *Service) welcome(c caller, method string) error {
 	if c.certificate != nil && s.Now().After(c.certificate.NotAfter) {
 		return errExpired
+	}
+	if c.Role == authority.Replica && !s.Admits(protocol.ReplicaID(c.Name)) {
+		return errReplaced
 	}
 	// A node whose certificate was replaced must be able to enrol again.
 	if c.Role != authority.Member || method == wire.Coordinator_Enroll_FullMethodName {
 		return nil
 	}
 	return s.Log.View(func(tx federation.Tx) error {
-		if err := s.inGoodStanding(tx, c.member()); err != nil {
+		if err := s.inStanding(tx, c.member(), method); err != nil {
 			return err
 		}
 		enrolment, ok := federation.Enrolled(tx, c.member())
@@ -115,19 +135,34 @@ func (s *Service) welcome(c caller, method string) error {
 	})
 }
 
-// inGoodStanding finds a member whom the others have not expelled.
-func (s *Service) inGoodStanding(tx federation.Tx, id protocol.MemberID) error {
+// suspendedMay is what is left to a member that a vote has suspended: it reads,
+// so that it can tell when another vote reinstates it, and its node stays
+// connected. Everything else waits.
+var suspendedMay = map[string]bool{
+	wire.Coordinator_Follow_FullMethodName: true, wire.Coordinator_Checkpoint_FullMethodName: true,
+	wire.Coordinator_Prove_FullMethodName: true, wire.Coordinator_Export_FullMethodName: true, reading: true,
+	wire.Coordinator_Status_FullMethodName: true, wire.Coordinator_Renew_FullMethodName: true,
+	healthpb.Health_Check_FullMethodName: true,
+	// Its key changes and its leaving are its own; the state refuses the rest.
+	wire.Coordinator_Submit_FullMethodName: true,
+}
+
+// inStanding finds a member that belongs, and whose standing allows the call.
+func (s *Service) inStanding(tx federation.Tx, id protocol.MemberID, method string) error {
 	view, err := federation.View(tx)
 	if err != nil {
 		return s.unlessBehind(errNotMember)
 	}
-	if _, ok := view.Active(id); ok {
-		return nil
-	}
-	if _, known := view.Member(id); known {
+	m, known := view.Member(id)
+	switch {
+	case !known:
+		return s.unlessBehind(errNotMember)
+	case !m.Belongs():
 		return errNotMember
+	case !m.Active() && !suspendedMay[method]:
+		return errSuspended
 	}
-	return s.unlessBehind(errNotMember)
+	return nil
 }
 
 // unlessBehind is a denial for something that the log does not know, which is

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"coulisse/protocol/wire"
+
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 // Every method is in the table, and nothing else is.
@@ -23,8 +25,14 @@ func TestTheTableIsTheService(t *testing.T) {
 	for _, s := range service.Streams {
 		check(s.StreamName)
 	}
-	if n != len(access) {
-		t.Errorf("the table has %d methods, the service %d", len(access), n)
+	beside := []string{reading, healthpb.Health_Check_FullMethodName}
+	for _, name := range beside {
+		if len(access[name]) == 0 {
+			t.Errorf("%s is denied to everybody", name)
+		}
+	}
+	if n+len(beside) != len(access) {
+		t.Errorf("the table has %d methods, the service %d and %d beside", len(access), n, len(beside))
 	}
 }
 

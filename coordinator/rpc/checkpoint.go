@@ -11,8 +11,11 @@ import (
 // Checkpoint implements wire.CoordinatorServer. Any replica answers with its
 // own, so that nodes can hold them against each other.
 func (s *Service) Checkpoint(context.Context, *wire.CheckpointRequest) (*wire.CheckpointReply, error) {
-	note, err := s.Notary.Latest()
-	return &wire.CheckpointReply{Note: note}, s.refuse(err)
+	c, err := s.Notary.Latest()
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	return &wire.CheckpointReply{Note: []byte(c.String())}, nil
 }
 
 // Cosign implements wire.CoordinatorServer.

@@ -30,7 +30,7 @@ func (s *Service) IssueToken(ctx context.Context, req *wire.IssueTokenRequest) (
 	}
 	secret := make([]byte, 32)
 	rand.Read(secret)
-	until := protocol.At(s.Now().Add(time.Duration(req.GetValidSeconds()) * time.Second))
+	until := protocol.At(s.Log.Now().Add(time.Duration(req.GetValidSeconds()) * time.Second))
 	err := s.Log.AddToken(ctx, state.AddToken{Secret: protocol.HashOf(secret), Member: member, Until: until})
 	if err != nil {
 		return nil, s.refuse(err)
@@ -68,6 +68,12 @@ func (s *Service) Enroll(ctx context.Context, req *wire.EnrollRequest) (*wire.En
 // Renew implements wire.CoordinatorServer. The caller's present certificate
 // stays good beside the new one, in case the answer is lost.
 func (s *Service) Renew(ctx context.Context, req *wire.RenewRequest) (*wire.RenewReply, error) {
+	if _, err := s.Leadership.Lead(); err != nil {
+		return nil, s.refuse(err)
+	}
+	if err := s.limits.renew(callingMember(ctx)); err != nil {
+		return nil, s.refuse(err)
+	}
 	certificate, enrolment, err := s.issue(callingMember(ctx), req.GetCertificateRequest())
 	if err != nil {
 		return nil, s.refuse(err)
@@ -80,7 +86,7 @@ func (s *Service) Renew(ctx context.Context, req *wire.RenewRequest) (*wire.Rene
 }
 
 func (s *Service) issue(member protocol.MemberID, request []byte) ([]byte, protocol.Enrolment, error) {
-	now := s.Now()
+	now := s.Log.Now()
 	certificate, err := s.Authority.IssueMember(member, request, now)
 	return certificate, protocol.Enrolment{
 		Member: member, Certificate: protocol.HashOf(certificate), Until: protocol.At(now.Add(authority.MemberLife)),

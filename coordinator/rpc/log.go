@@ -2,11 +2,14 @@ package rpc
 
 import (
 	"context"
+	"errors"
 
 	"coulisse/coordinator/sequencer"
+	"coulisse/coordinator/state"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/record"
+	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
@@ -25,6 +28,10 @@ func (s *Service) Submit(ctx context.Context, req *wire.SubmitRequest) (*wire.Su
 		return nil, s.refuse(protocol.Refuse(protocol.ErrMalformed,
 			"un document a au plus %d octets", "a document has at most %d bytes", protocol.MaxDocument))
 	}
+	// Before it is read: reading is work too.
+	if err := s.limits.submit(callingMember(ctx), len(req.GetDocument())); err != nil {
+		return nil, s.refuse(err)
+	}
 	label := protocol.Label(req.GetLabel())
 	author, err := protocol.Author(req.GetDocument())
 	if err != nil {
@@ -33,11 +40,55 @@ func (s *Service) Submit(ctx context.Context, req *wire.SubmitRequest) (*wire.Su
 	if !label.ByMember() || protocol.MemberID(author) != callingMember(ctx) {
 		return nil, errNotAuthor
 	}
-	outcome, err := s.Log.Append(ctx, label, req.GetDocument())
+	outcome, err := s.append(ctx, label, req.GetDocument())
 	if err != nil {
 		return nil, s.refuse(err)
 	}
 	return &wire.SubmitReply{Seq: outcome.Seq, Already: outcome.Already}, nil
+}
+
+// append has a member's document replicated. The state decides, and a refusal
+// has cost an entry of consensus by then; so what is in the log already is not
+// replicated again, and whoever has been refused often is first held against
+// the state as it is, one document after the other.
+func (s *Service) append(ctx context.Context, label protocol.Label, document []byte) (outcome state.Outcome, err error) {
+	if _, err := s.Leadership.Lead(); err != nil {
+		return outcome, err
+	}
+	if outcome, err = s.present(document); err != nil || outcome.Already {
+		return outcome, err
+	}
+	member := callingMember(ctx)
+	if settle, trusted := s.limits.trust(member); trusted {
+		outcome, err = s.Log.Append(ctx, label, document)
+		settle(err)
+		return outcome, err
+	}
+	done, err := s.limits.distrust(ctx, member)
+	if err != nil {
+		return outcome, err
+	}
+	defer done()
+	if err := s.Log.Try(label, document); err != nil {
+		return outcome, err
+	}
+	// The next one is tried against what came of this, so it is awaited.
+	return s.Log.Append(context.WithoutCancel(ctx), label, document)
+}
+
+// present finds a document that is in the log.
+func (s *Service) present(document []byte) (outcome state.Outcome, err error) {
+	err = s.Log.View(func(tx federation.Tx) error {
+		outcome.Seq, outcome.Already = federation.Lookup(tx, document)
+		return nil
+	})
+	return outcome, err
+}
+
+// wasted tells what may have cost an entry of consensus for nothing from what
+// the log took. A caller that did not wait does not know, and counts.
+func wasted(err error) bool {
+	return err != nil && !errors.Is(err, federation.ErrAlready) && !errors.Is(err, refusal.ErrNotLeader)
 }
 
 // Follow implements wire.CoordinatorServer. Any replica answers; one that is

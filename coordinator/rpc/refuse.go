@@ -57,12 +57,18 @@ var (
 	errExpired = deny(codes.Unauthenticated,
 		"Ce certificat a expiré. Demandez un jeton d'inscription au bureau de la coopérative.",
 		"This certificate has expired. Ask the co-operative's office for an enrolment token.")
+	errReplaced = deny(codes.PermissionDenied,
+		"Cette réplique n'est pas sur la liste du coordonnateur.",
+		"This replica is not on the coordinator's roll.")
 	errSuperseded = deny(codes.Unauthenticated,
 		"Ce certificat a été remplacé par un autre. Si ce n'est pas par vous, prévenez le bureau de la coopérative.",
 		"This certificate was replaced by another one. If not by you, tell the co-operative's office.")
 	errNotMember = deny(codes.PermissionDenied,
 		"Cette organisation n'est pas un membre en règle.",
 		"This organisation is not a member in good standing.")
+	errSuspended = deny(codes.PermissionDenied,
+		"Votre organisation est suspendue par un vote: elle lit le journal, et rien d'autre avant qu'un vote la rétablisse.",
+		"Your organisation is suspended by a vote: it reads the log, and nothing else until a vote reinstates it.")
 	errCrowd = deny(codes.ResourceExhausted,
 		"Trop d'inscriptions à la fois. Réessayez dans un instant.",
 		"Too many enrolments at once. Try again shortly.")

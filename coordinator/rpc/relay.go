@@ -48,7 +48,7 @@ func (s *Service) accept(stream grpc.BidiStreamingServer[wire.Parcel, wire.Parce
 			return err
 		}
 		to := protocol.MemberID(parcel.GetTo())
-		if err := s.Log.View(func(tx federation.Tx) error { return s.inGoodStanding(tx, to) }); err != nil {
+		if err := s.Log.View(func(tx federation.Tx) error { return s.inStanding(tx, to, wire.Coordinator_Relay_FullMethodName) }); err != nil {
 			return errAddressee
 		}
 		err = s.Config.Relay.Send(relay.Parcel{From: me, To: to, Sealed: parcel.GetSealed()})

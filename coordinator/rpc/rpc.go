@@ -21,6 +21,7 @@ import (
 	"coulisse/coordinator/sequencer"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/governance"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
@@ -48,8 +49,12 @@ type Config struct {
 	Relay      *relay.Hub
 	Matcher    *matcher.Matcher
 	Notary     *notary.Notary
-	Version    string
-	Logger     *slog.Logger
+	// CheckRoll refuses a roll that consensus is not ready for. The leader asks.
+	CheckRoll func(protocol.Roll) error
+	// Admits tells whether a replica's certificate still counts.
+	Admits  func(protocol.ReplicaID) bool
+	Version string
+	Logger  *slog.Logger
 	// Now is the clock of certificates and tokens.
 	Now func() time.Time
 }
@@ -59,6 +64,7 @@ type Service struct {
 	wire.UnimplementedCoordinatorServer
 	Config
 	strangers gate
+	limits    *limits
 	draining  chan struct{} // closed by Drain
 	drain     func()
 }
@@ -69,13 +75,15 @@ const (
 	MaxMessage = relay.MaxParcel + 64<<10
 	// maxStrangers bounds the calls under way without a certificate.
 	maxStrangers = 16
+	// window is how much of an upload is under way before it is taken.
+	window = 1 << 20
 	// maxStreams bounds the calls under way on one connection.
 	maxStreams = 32
 )
 
 // New returns the service.
 func New(c Config) *Service {
-	s := &Service{Config: c, strangers: make(gate, maxStrangers), draining: make(chan struct{})}
+	s := &Service{Config: c, strangers: make(gate, maxStrangers), limits: newLimits(c.Now), draining: make(chan struct{})}
 	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	return s
 }
@@ -92,6 +100,9 @@ func (s *Service) Options() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
 		grpc.MaxHeaderListSize(16 << 10),
+		// Windows of a fixed size: measuring the line for a better one takes a
+		// ping for every call of a quick exchange.
+		grpc.StaticStreamWindowSize(window), grpc.StaticConnWindowSize(window),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 30 * time.Second}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
@@ -122,15 +133,28 @@ func (exact) Marshal(v any) (mem.BufferSlice, error) {
 // replica.
 func (s *Service) Drain() { s.drain() }
 
+func describeLog(tx federation.Tx, reply *wire.StatusReply) error {
+	head, err := federation.Head(tx)
+	if err != nil {
+		return err
+	}
+	reply.LogSize, reply.LogRoot = head.Size, head.Root.String()
+	if head.Size == 0 {
+		return nil // not founded, so nobody is on a roll
+	}
+	view, err := federation.View(tx)
+	if err != nil {
+		return err
+	}
+	reply.Roll, err = protocol.Canonical(view.Roll)
+	return err
+}
+
 // Status implements wire.CoordinatorServer. The digest of the state takes a
 // while to compute, so only the operator gets it.
 func (s *Service) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.StatusReply, error) {
-	reply := &wire.StatusReply{Replica: string(s.Log.Replica()), Version: s.Version}
-	err := s.Log.View(func(tx federation.Tx) error {
-		head, err := federation.Head(tx)
-		reply.LogSize, reply.LogRoot = head.Size, head.Root.String()
-		return err
-	})
+	reply := &wire.StatusReply{Replica: string(s.Log.Replica()), Version: s.Version, NowMs: s.Now().UnixMilli(), Rules: governance.Rules}
+	err := s.Log.View(func(tx federation.Tx) error { return describeLog(tx, reply) })
 	if err != nil {
 		return nil, s.refuse(err)
 	}

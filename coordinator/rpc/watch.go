@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"coulisse/coordinator/authority"
 	"coulisse/protocol/refusal"
 
 	"google.golang.org/grpc"
@@ -12,6 +13,11 @@ import (
 // intercept ends a stream when its caller is no longer welcome, when its
 // certificate expires, and when the replica stops.
 func (s *Service) intercept(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+	if c := callerOf(stream.Context()); c.Role == authority.Member {
+		if err := s.limits.stream(stream.Context(), c.member()); err != nil {
+			return s.refuse(err)
+		}
+	}
 	ctx, cancel := context.WithCancelCause(stream.Context())
 	watching := make(chan struct{})
 	go func() {

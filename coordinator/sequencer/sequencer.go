@@ -32,6 +32,7 @@ type Sequencer struct {
 	replica   protocol.ReplicaID
 	key       key.Private[key.Replica]
 	now       func() time.Time
+	queue     queue
 }
 
 // New returns a sequencer that signs as the given replica and stamps the time
@@ -57,19 +58,27 @@ func (s *Sequencer) Grown() <-chan struct{} { return s.state.Grown() }
 // StateHash digests this replica's state.
 func (s *Sequencer) StateHash() (protocol.Hash, error) { return s.state.Hash() }
 
+// Now is the time that an entry would be dated.
+func (s *Sequencer) Now() time.Time { return s.now() }
+
 // Replica is whom this sequencer signs as.
 func (s *Sequencer) Replica() protocol.ReplicaID { return s.replica }
 
 // Append submits a document that somebody else signed. The error is the state
 // machine's refusal, or consensus being unavailable.
 func (s *Sequencer) Append(ctx context.Context, label protocol.Label, document []byte) (state.Outcome, error) {
-	return s.apply(ctx, state.Command{Append: &state.Append{Label: label, Document: document}})
+	return s.enqueue(ctx, state.Append{Label: label, Document: document})
+}
+
+// Try holds a document against this replica's state without changing it. What
+// passes may still be refused: others are on their way.
+func (s *Sequencer) Try(label protocol.Label, document []byte) error {
+	return s.state.View(func(tx federation.Tx) error { return federation.Try(tx, protocol.At(s.now()), label, document) })
 }
 
 // AddToken admits one enrolment of a member until a time.
 func (s *Sequencer) AddToken(ctx context.Context, t state.AddToken) error {
-	_, err := s.apply(ctx, state.Command{AddToken: &t})
-	return err
+	return s.single(ctx, state.Command{AddToken: &t})
 }
 
 // Enroll uses up a token and appends the enrolment.
@@ -78,8 +87,7 @@ func (s *Sequencer) Enroll(ctx context.Context, secret, request protocol.Hash, e
 	if err != nil {
 		return err
 	}
-	_, err = s.apply(ctx, state.Command{Enroll: &state.Enroll{Secret: secret, Request: request, Enrolment: document}})
-	return err
+	return s.single(ctx, state.Command{Enroll: &state.Enroll{Secret: secret, Request: request, Enrolment: document}})
 }
 
 // Post signs a document as this replica and appends it.
@@ -129,19 +137,28 @@ func (s *Sequencer) Found(ctx context.Context, f protocol.Founding) error {
 	return err
 }
 
-func (s *Sequencer) apply(ctx context.Context, c state.Command) (state.Outcome, error) {
+// single applies a command of one part.
+func (s *Sequencer) single(ctx context.Context, c state.Command) error {
+	outcomes, err := s.apply(ctx, c)
+	if err != nil {
+		return err
+	}
+	return outcomes[0].Err
+}
+
+func (s *Sequencer) apply(ctx context.Context, c state.Command) ([]state.Outcome, error) {
 	c.At = protocol.At(s.now())
 	raw, err := c.Encode()
 	if err != nil {
-		return state.Outcome{}, err
+		return nil, err
 	}
 	applied, err := s.consensus.Apply(ctx, raw)
 	if err != nil {
-		return state.Outcome{}, err
+		return nil, err
 	}
-	outcome, ok := applied.(state.Outcome)
-	if !ok {
-		return state.Outcome{}, fmt.Errorf("the state answered with a %T", applied)
+	outcomes, ok := applied.([]state.Outcome)
+	if !ok || len(outcomes) != max(1, len(c.Append)) {
+		return nil, fmt.Errorf("the state answered with a %T", applied)
 	}
-	return outcome, outcome.Err
+	return outcomes, nil
 }

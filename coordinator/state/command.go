@@ -6,17 +6,18 @@ import (
 
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/governance"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Command is one entry of the Raft log. The leader fills in the time; every
-// replica applies the same bytes. Exactly one of the pointers is set, and a
-// field is never given a second meaning.
+// replica applies the same bytes. Exactly one of the fields beside the time is
+// set, and none is ever given a second meaning.
 type Command struct {
 	At       protocol.Millis `json:"at"`
-	Append   *Append         `json:"append,omitempty"`
+	Append   []Append        `json:"append,omitempty"` // in this order, each by itself
 	AddToken *AddToken       `json:"add_token,omitempty"`
 	Enroll   *Enroll         `json:"enroll,omitempty"`
 }
@@ -42,7 +43,8 @@ type Enroll struct {
 	Enrolment jsontext.Value `json:"enrolment"`
 }
 
-// Outcome is what a command did: the log entry it appended, or why not.
+// Outcome is what a command did, or one document of it: the log entry that was
+// appended, or why not.
 type Outcome struct {
 	Seq int64
 	// Already says that this very document was in the log before.
@@ -69,7 +71,7 @@ func decodeCommand(raw []byte) (Command, error) {
 		return c, err
 	}
 	set := 0
-	for _, present := range []bool{c.Append != nil, c.AddToken != nil, c.Enroll != nil} {
+	for _, present := range []bool{len(c.Append) > 0, c.AddToken != nil, c.Enroll != nil} {
 		if present {
 			set++
 		}
@@ -80,27 +82,50 @@ func decodeCommand(raw []byte) (Command, error) {
 	return c, nil
 }
 
-func (c Command) run(tx federation.Tx) Outcome {
+// run carries out each part of the command, whole or not at all.
+func (c Command) run(tx federation.Tx) []Outcome {
 	switch {
 	case c.AddToken != nil:
-		return c.addToken(tx)
+		return []Outcome{attempt(tx, c.addToken)}
 	case c.Enroll != nil:
-		return c.enroll(tx)
+		return []Outcome{attempt(tx, c.enroll)}
 	}
-	return c.append(tx, c.Append.Label, c.Append.Document)
+	var ballots [][]byte
+	for _, a := range c.Append {
+		if a.Label == protocol.LabelBallot {
+			ballots = append(ballots, a.Document)
+		}
+	}
+	federation.VerifyAhead(tx, ballots)
+	outcomes := make([]Outcome, len(c.Append))
+	for i, a := range c.Append {
+		outcomes[i] = attempt(tx, func(tx federation.Tx) Outcome { return c.append(tx, a.Label, a.Document) })
+	}
+	return outcomes
 }
 
-// append gives the document its place. The log's time never goes back, even
-// when a new leader's clock is behind the last one's.
-func (c Command) append(tx federation.Tx, label protocol.Label, document []byte) Outcome {
-	if seq, ok := federation.Lookup(tx, document); ok {
-		return Outcome{Seq: seq, Already: true}
-	}
-	seq := federation.Size(tx)
-	err := federation.Apply(tx, protocol.Entry{
-		Seq: seq, At: max(c.At, federation.Time(tx)), Label: label, Doc: document,
+// attempt leaves nothing behind of a part that is refused.
+func attempt(tx federation.Tx, part func(federation.Tx) Outcome) (o Outcome) {
+	_ = federation.Whole(tx, func(tx federation.Tx) error { // it is the outcome's
+		o = part(tx)
+		return o.Err
 	})
-	return Outcome{Seq: seq, Err: err}
+	return o
+}
+
+// append gives the document its place.
+func (c Command) append(tx federation.Tx, label protocol.Label, document []byte) Outcome {
+	seq, already, err := federation.Append(tx, c.At, label, document)
+	stopAt(err)
+	return Outcome{Seq: seq, Already: already, Err: err}
+}
+
+// stopAt ends a replica whose log goes on by rules that this build does not
+// know. It must not guess what they come to.
+func stopAt(err error) {
+	if errors.Is(err, governance.ErrRules) {
+		panic("state: upgrade this replica: " + err.Error())
+	}
 }
 
 // token is a stored enrolment token. Used is the request it was used for.
@@ -117,7 +142,7 @@ func (c Command) addToken(tx federation.Tx) Outcome {
 	if err != nil {
 		return Outcome{Err: err}
 	}
-	if _, ok := view.Active(c.AddToken.Member); !ok {
+	if m, ok := view.Member(c.AddToken.Member); !ok || !m.Belongs() {
 		return Outcome{Err: protocol.Refuse(federation.ErrRefused,
 			"l'organisation %s n'est pas un membre en règle\u00a0; qu'un vote l'admette d'abord",
 			"the organisation %s is not a member in good standing; admit it by a vote first", c.AddToken.Member)}

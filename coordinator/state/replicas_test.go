@@ -2,7 +2,9 @@ package state_test
 
 import (
 	"bytes"
+	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"coulisse/coordinator/state"
@@ -47,12 +49,12 @@ func newReplica(t *testing.T) *replica {
 
 func (r *replica) apply(e protocol.Entry) state.Outcome {
 	r.Helper()
-	raw, err := state.Command{At: e.At, Append: &state.Append{Label: e.Label, Document: e.Doc}}.Encode()
+	raw, err := state.Command{At: e.At, Append: []state.Append{{Label: e.Label, Document: e.Doc}}}.Encode()
 	if err != nil {
 		r.Fatal(err)
 	}
 	r.index++
-	return r.State.Apply(r.index, raw).(state.Outcome)
+	return r.State.Apply(r.index, raw).([]state.Outcome)[0]
 }
 
 func (r *replica) hash() protocol.Hash {
@@ -113,6 +115,69 @@ func TestReplicasAgree(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestCommandsHoldAnyNumberOfDocuments: it makes no difference how documents
+// are put into commands, whether some are refused, come twice, or rest on one
+// before them in the same command.
+func TestCommandsHoldAnyNumberOfDocuments(t *testing.T) {
+	town := Found(t, 7)
+	at := Morning
+	do := func(err error) { town.Must(err); town.Now = at } // all of it in one instant
+	do(nil)
+	for i := range 3 {
+		s := SignVote(town, town.Members[0], town.Proposal(protocol.Effect{SetFloors: &protocol.Floors{
+			MinMembers: 2, MinParticipants: 2 + i, MinSize: 20, MinVariance: 100, MaxRoundCost: 20_000_000,
+		}}))
+		id := protocol.ID(town.Federation, s)
+		do(Post(town, s))
+		do(Vote(town, town.Members[1], protocol.Cosign{Proposal: id}))
+		for _, m := range town.Members {
+			do(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		}
+		do(State(town, protocol.Close{Proposal: id}))
+	}
+	documents := []state.Append{}
+	for i, e := range town.Entries {
+		documents = append(documents, state.Append{Label: e.Label, Document: e.Doc})
+		switch i % 5 {
+		case 1: // refused
+			bad := bytes.Replace(e.Doc, []byte(`"sig":"`), []byte(`"sig":"A`), 1)
+			documents = append(documents, state.Append{Label: e.Label, Document: bad}, state.Append{Label: "song", Document: []byte(`{"a":1}`)})
+		case 3: // again
+			documents = append(documents, documents[len(documents)-1], documents[0])
+		}
+	}
+	want, outcomes := newReplica(t), []string{}
+	for _, d := range documents {
+		outcomes = append(outcomes, want.submit(at, d)...)
+	}
+	sameAs(t, want.State, &town.Log)
+	for seed := range uint64(5) {
+		dice, r, got := rand.New(rand.NewPCG(seed, 1)), newReplica(t), []string{}
+		for rest := documents; len(rest) > 0; {
+			n := 1 + dice.IntN(min(len(rest), 20))
+			got = append(got, r.submit(at, rest[:n]...)...)
+			rest = rest[n:]
+		}
+		if r.hash() != want.hash() || !slices.Equal(got, outcomes) {
+			t.Fatalf("seed %d: the state or the answers depend on the commands", seed)
+		}
+	}
+}
+
+// submit applies one command and says what came of each document.
+func (r *replica) submit(at protocol.Millis, documents ...state.Append) (outcomes []string) {
+	r.Helper()
+	raw, err := state.Command{At: at, Append: documents}.Encode()
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.index++
+	for _, o := range r.State.Apply(r.index, raw).([]state.Outcome) {
+		outcomes = append(outcomes, fmt.Sprint(o))
+	}
+	return outcomes
 }
 
 // sameAs compares a replica's state with a witness's, key by key.

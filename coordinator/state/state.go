@@ -22,6 +22,7 @@ import (
 
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/governance"
 
 	"github.com/tidwall/buntdb"
 )
@@ -30,8 +31,9 @@ import (
 // goroutine; View by any number, at any time.
 type State struct {
 	// swap is held for writing only while Restore replaces the database.
-	swap sync.RWMutex
-	db   *buntdb.DB
+	swap  sync.RWMutex
+	db    *buntdb.DB
+	heads *federation.Heads // of the log in db
 
 	// grown is closed and replaced whenever the log may have grown.
 	grownMu sync.Mutex
@@ -54,7 +56,7 @@ func New() (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &State{db: db, grown: make(chan struct{})}, nil
+	return &State{db: db, heads: new(federation.Heads), grown: make(chan struct{})}, nil
 }
 
 func open() (*buntdb.DB, error) {
@@ -76,50 +78,37 @@ func (s *State) Close() error {
 // transaction as what the command did.
 const appliedKey = "raft/applied"
 
-// Apply carries out one command and returns its [Outcome]. A command that does
-// not decode stops the replica: it was written by another version, and going
+// Apply carries out one command and returns its outcomes, an [Outcome] for each
+// document in the order of the command. A command that does not decode stops the replica: it was written by another version, and going
 // on would part this replica from the others.
 func (s *State) Apply(index uint64, command []byte) any {
 	c, err := decodeCommand(command)
 	if err != nil {
 		panic(fmt.Sprintf("state: command %d does not decode; upgrade this replica: %v", index, err))
 	}
-	outcome := s.apply(index, c)
+	outcomes := s.apply(index, c)
 	s.announce()
-	return outcome
+	return outcomes
 }
 
-func (s *State) apply(index uint64, c Command) Outcome {
-	var outcome Outcome
+func (s *State) apply(index uint64, c Command) (outcomes []Outcome) {
 	err := s.db.Update(func(tx *buntdb.Tx) error {
-		t := transaction{tx}
-		if outcome = c.run(t); outcome.Err != nil {
-			return outcome.Err
-		}
-		t.Set(appliedKey, strconv.FormatUint(index, 10))
+		t := transaction{tx, s.heads}
+		outcomes = c.run(t)
+		t.Set(appliedKey, strconv.FormatUint(index, 10)) // also of one that was refused
 		return nil
 	})
-	if err == nil {
-		return outcome
-	}
-	if outcome.Err == nil {
+	if err != nil {
 		panic(fmt.Sprintf("state: command %d cannot be stored: %v", index, err))
 	}
-	// Refused, so rolled back; that it was seen still counts.
-	if err := s.db.Update(func(tx *buntdb.Tx) error {
-		transaction{tx}.Set(appliedKey, strconv.FormatUint(index, 10))
-		return nil
-	}); err != nil {
-		panic(fmt.Sprintf("state: command %d cannot be stored: %v", index, err))
-	}
-	return outcome
+	return outcomes
 }
 
 // View runs fn over a consistent state that does not change meanwhile.
 func (s *State) View(fn func(federation.Tx) error) error {
 	s.swap.RLock()
 	defer s.swap.RUnlock()
-	return s.db.View(func(tx *buntdb.Tx) error { return fn(transaction{tx}) })
+	return s.db.View(func(tx *buntdb.Tx) error { return fn(transaction{tx, s.heads}) })
 }
 
 // Grown returns a channel that is closed when the log has grown after this
@@ -160,10 +149,23 @@ func (s *State) Restore(r io.Reader) error {
 	}
 	s.swap.Lock()
 	old := s.db
-	s.db = fresh
+	s.db, s.heads = fresh, new(federation.Heads)
 	s.swap.Unlock()
+	stopAt(s.View(knows))
 	s.announce()
 	return old.Close()
+}
+
+// knows refuses a log that goes by rules that this build does not know.
+func knows(tx federation.Tx) error {
+	if federation.Size(tx) == 0 {
+		return nil
+	}
+	view, err := federation.View(tx)
+	if err != nil {
+		return err
+	}
+	return governance.Known(view.Roll)
 }
 
 // Hash digests every key and value but the Raft index: replicas that applied
@@ -199,7 +201,13 @@ func hash(tx federation.Tx) protocol.Hash {
 
 // transaction lends a BuntDB transaction to package federation. Its database
 // is in memory and its keys are never empty, so an error is a bug.
-type transaction struct{ tx *buntdb.Tx }
+type transaction struct {
+	tx    *buntdb.Tx
+	heads *federation.Heads
+}
+
+// Heads are those of the log, for package federation.
+func (t transaction) Heads() *federation.Heads { return t.heads }
 
 // Get implements [federation.Tx].
 func (t transaction) Get(key string) (string, bool) {

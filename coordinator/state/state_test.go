@@ -24,7 +24,7 @@ func founded(t *testing.T) (*State, *federationtest.Town) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := do(t, s, 1, Command{At: town.Now, Append: &Append{Label: protocol.LabelGenesis, Document: document}}); o.Err != nil {
+	if o := do(t, s, 1, Command{At: town.Now, Append: []Append{{Label: protocol.LabelGenesis, Document: document}}}); o.Err != nil {
 		t.Fatal(o.Err)
 	}
 	return s, town
@@ -46,7 +46,7 @@ func do(t *testing.T, s *State, index uint64, c Command) Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.Apply(index, raw).(Outcome)
+	return s.Apply(index, raw).([]Outcome)[0]
 }
 
 func hashOf(t *testing.T, s *State) protocol.Hash {
@@ -154,13 +154,33 @@ func TestSnapshotsRestoreTheSameState(t *testing.T) {
 	}
 }
 
+// An older version that finds a newer one's snapshot must not take it up.
+func TestASnapshotOfNewerRulesStopsTheReplica(t *testing.T) {
+	s, _ := founded(t)
+	image, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := bytes.ReplaceAll(image, []byte(`"rules":1`), []byte(`"rules":9`))
+	if bytes.Equal(newer, image) {
+		t.Fatal("no rules are in force")
+	}
+	defer func() {
+		if words, _ := recover().(string); !strings.Contains(words, "upgrade") {
+			t.Errorf("it goes on: %q", words)
+		}
+	}()
+	err = empty(t).Restore(bytes.NewReader(newer))
+	t.Error("it goes on:", err)
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
 
 func TestUnknownCommandsStopTheReplica(t *testing.T) {
 	s := empty(t)
-	for _, raw := range []string{``, `{}`, `{"at":1}`, `{"at":1,"song":{}}`, `{"at":1,"append":{},"add_token":{}}`, `[]`} {
+	for _, raw := range []string{``, `{}`, `{"at":1}`, `{"at":1,"song":{}}`, `{"at":1,"append":[{}],"add_token":{}}`, `{"at":1,"append":[]}`, `[]`} {
 		func() {
 			defer func() {
 				if recover() == nil {
@@ -196,7 +216,7 @@ func TestTheStateReadsNothingOfItsMachine(t *testing.T) {
 }
 
 func FuzzDecodeCommand(f *testing.F) {
-	for _, raw := range []string{`{"at":1,"append":{"label":"ballot","document":{}}}`, `{"at":1,"add_token":{}}`, `{}`} {
+	for _, raw := range []string{`{"at":1,"append":[{"label":"ballot","document":{}}]}`, `{"at":1,"add_token":{}}`, `{}`} {
 		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -1,0 +1,332 @@
+//go:build linux
+
+package consensus_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"coulisse/coordinator"
+	"coulisse/coordinator/consensus"
+	"coulisse/crypto/key"
+	"coulisse/protocol"
+	"coulisse/protocol/federation/federationtest"
+	"coulisse/protocol/wire"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+)
+
+const (
+	voters = 150
+	// sitting is how many proposals are voted on before it is raft's turn.
+	sitting = 20
+)
+
+// BenchmarkVoting has 150 members vote at once, each over its own TLS
+// connection with its own certificate, on a coordinator of three replicas with
+// their logs on disk: every ballot is admitted, verified and kept, every
+// proposal is closed, counted and decided. In turns with it, 150 callers at
+// once apply commands of the same size to hashicorp/raft by itself, on the same
+// store and transport, which verifies and keeps nothing.
+//
+// Each replica is a process; the members and bare raft, which stays idle during
+// the other's turn, are in this one. All of them share this machine's
+// processors, so the time that three replicas take for one ballot adds up here,
+// as it does not in a federation.
+func BenchmarkVoting(b *testing.B) {
+	p := newPoll(b)
+	defer p.close()
+	p.enrol()
+	apply := consensus.BareRaft(b, consensus.Timing{})
+	ballots, bare := measure{replicas: p.processes}, measure{}
+	for done := 0; done < b.N; {
+		b.StopTimer()
+		urns := p.prepare(min(sitting, (b.N-done+voters-1)/voters))
+		b.StartTimer()
+		ballots.run(func(voter, turn int) error { return p.submit(voter, protocol.LabelBallot, urns[turn][voter]) }, len(urns))
+		b.StopTimer()
+		command := make([]byte, len(urns[0][0])+60) // as long as a ballot is once it is a command
+		bare.run(func(int, int) error { return apply(command) }, len(urns))
+		done += voters * len(urns)
+		b.StartTimer()
+	}
+	b.StopTimer()
+	ballots.report(b, "ballot")
+	bare.report(b, "apply")
+	b.ReportMetric(100*ballots.rate()/bare.rate(), "%-of-bare")
+	b.ReportMetric(0, "ns/op") // b.N is rounded up to whole proposals
+}
+
+// measure is what calls took.
+type measure struct {
+	took    []time.Duration
+	elapsed time.Duration
+	cpu     time.Duration // of this process
+	failed  error
+
+	replicas   []*replica
+	replicaCPU []time.Duration
+}
+
+// run makes so many calls a voter, all voters at once.
+func (m *measure) run(call func(voter, turn int) error, turns int) {
+	took, failed := make([][]time.Duration, voters), make([]error, voters)
+	spent := make([]time.Duration, len(m.replicas))
+	for i, r := range m.replicas {
+		spent[i] = r.time()
+	}
+	before, began := processTime(), time.Now()
+	var calling sync.WaitGroup
+	for v := range voters {
+		calling.Go(func() {
+			for turn := range turns {
+				start := time.Now()
+				if err := call(v, turn); err != nil {
+					failed[v] = err
+					return
+				}
+				took[v] = append(took[v], time.Since(start))
+			}
+		})
+	}
+	calling.Wait()
+	m.elapsed += time.Since(began)
+	m.cpu += processTime() - before
+	m.replicaCPU = append(m.replicaCPU, make([]time.Duration, len(m.replicas)-len(m.replicaCPU))...)
+	for i, r := range m.replicas {
+		m.replicaCPU[i] += r.time() - spent[i]
+	}
+	m.took = append(m.took, slices.Concat(took...)...)
+	for _, err := range failed {
+		if err != nil {
+			m.failed = err
+		}
+	}
+}
+
+func processTime() time.Duration {
+	var r syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
+		panic(err)
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
+}
+
+func (m *measure) rate() float64 { return float64(len(m.took)) / m.elapsed.Seconds() }
+
+func (m *measure) report(b *testing.B, what string) {
+	b.Helper()
+	if m.failed != nil {
+		b.Fatalf("%s: %v", what, m.failed)
+	}
+	slices.Sort(m.took)
+	b.ReportMetric(m.rate(), what+"s/s")
+	b.ReportMetric(float64(m.took[len(m.took)/2].Microseconds())/1000, what+"-p50-ms")
+	b.ReportMetric(float64(m.took[len(m.took)*99/100].Microseconds())/1000, what+"-p99-ms")
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(len(m.took)) }
+	if len(m.replicas) == 0 {
+		b.ReportMetric(each(m.cpu), what+"-cpu-µs")
+		return
+	}
+	b.ReportMetric(each(m.cpu), "members-cpu-µs")
+	slices.Sort(m.replicaCPU)
+	b.ReportMetric(each(m.replicaCPU[len(m.replicaCPU)-1]), "leader-cpu-µs")
+	b.ReportMetric(each(m.replicaCPU[0]), "follower-cpu-µs")
+}
+
+// poll is a federation of 150 members and its coordinator.
+type poll struct {
+	b         *testing.B
+	id        protocol.Hash
+	dir       string
+	peers     []consensus.Peer
+	office    *coordinator.Office
+	members   []*federationtest.Member
+	stubs     []wire.CoordinatorClient // of the members, to the leader
+	conns     []*grpc.ClientConn
+	proposed  int
+	processes []*replica
+}
+
+func newPoll(b *testing.B) *poll {
+	b.Helper()
+	p := &poll{b: b, dir: b.TempDir()}
+	for i := range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		p.must(err)
+		p.peers = append(p.peers, consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("r%d", i+1)), Address: consensus.Address(l.Addr().String())})
+		p.must(l.Close())
+	}
+	charter := federationtest.Charter()
+	card, err := coordinator.Create(p.dir, charter.Namespace, p.peers, time.Now())
+	p.must(err)
+	genesis := protocol.Genesis{Charter: charter, Replicas: card.Replicas, Authority: card.Authority, At: protocol.At(time.Now())}
+	for i := range voters {
+		m := federationtest.NewMember(b, protocol.MemberID(fmt.Sprintf("membre-%03d", i)))
+		p.members, genesis.Founders = append(p.members, m), append(genesis.Founders, m.Signed)
+	}
+	p.id, err = genesis.ID()
+	p.must(err)
+	founding := protocol.Founding{Genesis: genesis}
+	for _, m := range p.members {
+		s, err := protocol.Sign(p.signer(m), protocol.Head{}, protocol.Assent{Genesis: p.id})
+		p.must(err)
+		founding.Assents = append(founding.Assents, s)
+	}
+	p.serve(founding)
+	return p
+}
+
+func (p *poll) must(err error) {
+	p.b.Helper()
+	if err != nil {
+		p.b.Fatal(err)
+	}
+}
+
+func (p *poll) signer(m *federationtest.Member) protocol.Signer[key.Vote] {
+	return protocol.Signer[key.Vote]{Federation: p.id, By: protocol.PartyID(m.ID), Key: m.Vote}
+}
+
+// serve starts the replicas.
+func (p *poll) serve(founding protocol.Founding) {
+	p.b.Helper()
+	act, err := protocol.Canonical(founding)
+	p.must(err)
+	p.must(os.WriteFile(filepath.Join(p.dir, "founding.json"), act, 0o600))
+	for _, peer := range p.peers {
+		p.processes = append(p.processes, startReplica(p.b, filepath.Join(p.dir, string(peer.ID))))
+	}
+	p.office, err = coordinator.OpenOffice(filepath.Join(p.dir, coordinator.DirOperator))
+	p.must(err)
+}
+
+func (p *poll) close() {
+	for _, conn := range p.conns {
+		conn.Close()
+	}
+	for _, r := range p.processes {
+		r.stdin.Close()
+	}
+	for _, r := range p.processes {
+		if err := r.Wait(); err != nil {
+			p.b.Error(err)
+		}
+	}
+}
+
+// leader waits for a replica to lead a log that has begun.
+func (p *poll) leader() coordinator.ReplicaStatus {
+	p.b.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		for _, s := range p.office.Status(p.b.Context()) {
+			if s.State == "leader" && s.LogSize > 0 {
+				return s
+			}
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+	p.b.Fatal("no replica leads")
+	return coordinator.ReplicaStatus{}
+}
+
+// enrol gives every member a certificate and a connection to the leader.
+func (p *poll) enrol() {
+	p.b.Helper()
+	leader := p.leader()
+	ca, err := os.ReadFile(filepath.Join(p.dir, coordinator.DirOperator, "authority.pem"))
+	p.must(err)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	dial := func(certificates ...tls.Certificate) *grpc.ClientConn {
+		conn, err := grpc.NewClient(string(leader.Address), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
+			MinVersion: tls.VersionTLS13, RootCAs: pool, Certificates: certificates,
+		})), grpc.WithStaticStreamWindowSize(64<<10), grpc.WithStaticConnWindowSize(64<<10))
+		p.must(err)
+		return conn
+	}
+	stranger := dial()
+	defer stranger.Close()
+	for _, m := range p.members {
+		private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		p.must(err)
+		request, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, private)
+		p.must(err)
+		token, _, err := p.office.IssueToken(p.b.Context(), m.ID, time.Hour)
+		p.must(err)
+		reply, err := wire.NewCoordinatorClient(stranger).Enroll(p.b.Context(), &wire.EnrollRequest{TokenSecret: token.Secret, CertificateRequest: request})
+		p.must(err)
+		conn := dial(tls.Certificate{Certificate: [][]byte{reply.GetCertificate()}, PrivateKey: private})
+		stub := wire.NewCoordinatorClient(conn)
+		_, err = stub.Status(p.b.Context(), &wire.StatusRequest{}) // so that it is connected
+		p.must(err)
+		p.conns, p.stubs = append(p.conns, conn), append(p.stubs, stub)
+	}
+}
+
+func (p *poll) submit(member int, label protocol.Label, document []byte) error {
+	_, err := p.stubs[member].Submit(context.Background(), &wire.SubmitRequest{Label: string(label), Document: document})
+	return err
+}
+
+// prepare opens proposals and signs every member's ballot on each.
+func (p *poll) prepare(proposals int) (urns [][][]byte) {
+	p.b.Helper()
+	head, floors := p.head(), federationtest.Charter().Floors
+	for range proposals {
+		author := p.proposed % voters
+		p.proposed++
+		proposal := sign(p, author, head, protocol.Proposal{
+			Title:  protocol.Text{FR: fmt.Sprint("Proposition ", p.proposed), EN: fmt.Sprint("Proposal ", p.proposed)},
+			Reason: protocol.Text{FR: "Parce que.", EN: "Because."},
+			Effect: protocol.Effect{SetFloors: &floors}, Closes: protocol.At(time.Now().Add(24 * time.Hour)),
+		})
+		p.must(p.submit(author, protocol.LabelProposal, proposal.document))
+		second := (author + 1) % voters
+		p.must(p.submit(second, protocol.LabelCosign, sign(p, second, head, protocol.Cosign{Proposal: proposal.id}).document))
+		urn := make([][]byte, voters)
+		for v := range p.members {
+			urn[v] = sign(p, v, head, protocol.Ballot{Proposal: proposal.id, Choice: protocol.For}).document
+		}
+		urns = append(urns, urn)
+	}
+	return urns
+}
+
+// signed is a document ready to be sent.
+type signed struct {
+	id       protocol.Hash
+	document []byte
+}
+
+func sign[T protocol.Document[key.Vote]](p *poll, member int, head protocol.Head, doc T) signed {
+	p.b.Helper()
+	s, err := protocol.Sign(p.signer(p.members[member]), head, doc)
+	p.must(err)
+	document, err := protocol.Canonical(s)
+	p.must(err)
+	return signed{protocol.ID(p.id, s), document}
+}
+
+// head is the leader's.
+func (p *poll) head() protocol.Head {
+	p.b.Helper()
+	s := p.leader()
+	root, err := protocol.ParseHash(s.LogRoot)
+	p.must(err)
+	return protocol.Head{Size: s.LogSize, Root: root}
+}
