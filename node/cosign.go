@@ -34,6 +34,7 @@ func (n *Node) keepCosigning(ctx context.Context) {
 	defer timer.Stop()
 	recalled := false
 	for ctx.Err() == nil {
+		_ = n.compareExtent(ctx) // Status tells, and asks again
 		var err error
 		if !recalled {
 			err = n.recallCheckpoint(ctx)
@@ -97,7 +98,7 @@ func (n *Node) cosign(ctx context.Context) error {
 	if err := n.rememberCheckpoint(c); err != nil {
 		return err
 	}
-	return n.client.Cosign(ctx, note)
+	return n.client.Cosign(ctx, c.Only(self))
 }
 
 func (n *Node) governance() (view governance.View, err error) {

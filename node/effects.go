@@ -34,6 +34,16 @@ func effectWords(e protocol.Effect) protocol.Text {
 		return both("Admettre l'organisation %[1]s", "Admit the organisation %[1]s", e.Admit.By)
 	case e.Expel != "":
 		return both("Exclure l'organisation %[1]s", "Expel the organisation %[1]s", e.Expel)
+	case e.Suspend != "":
+		return both("Suspendre l'organisation %[1]s", "Suspend the organisation %[1]s", e.Suspend)
+	case e.Reinstate != "":
+		return both("Rétablir l'organisation %[1]s", "Reinstate the organisation %[1]s", e.Reinstate)
+	case e.ReplaceCard != nil:
+		return both("Donner de nouvelles clés à l'organisation %[1]s, qui a perdu les siennes", "Give new keys to the organisation %[1]s, which has lost its own", e.ReplaceCard.By)
+	case e.ElectWorkers != nil:
+		return both("Élire les deux dépositaires de parts\u00a0: %[1]s et %[2]s", "Elect the two share workers: %[1]s and %[2]s", e.ElectWorkers.First, e.ElectWorkers.Second)
+	case e.SetFees != nil:
+		return both("Fixer les cotisations", "Set the fees")
 	case e.SetCharter != nil:
 		return both("Changer la charte", "Change the charter")
 	}
@@ -60,14 +70,36 @@ func changes(before governance.View, e protocol.Effect) ([]protocol.Text, []poli
 	case e.Expel != "":
 		return []protocol.Text{both("L'organisation ne vote plus et n'entre dans aucune ronde. Ses signatures passées restent valables.",
 			"The organisation no longer votes nor takes part in rounds. Its past signatures stay valid.")}, nil
+	case e.Suspend != "":
+		return []protocol.Text{both("L'organisation ne vote plus, n'entre dans aucune ronde et n'obtient plus de jetons, jusqu'à ce qu'un vote la rétablisse. Elle peut toujours lire le journal.",
+			"The organisation no longer votes, takes part in rounds or gets tokens, until a vote reinstates it. It may still read the log.")}, nil
+	case e.Reinstate != "":
+		return []protocol.Text{both("L'organisation vote, entre dans les rondes et obtient des jetons de nouveau.",
+			"The organisation votes, takes part in rounds and gets tokens again.")}, nil
+	case e.ReplaceCard != nil:
+		return []protocol.Text{both("Rien de ce que signent ses anciennes clés ne compte plus, pas même ses bulletins dans les votes en cours\u00a0; elle les donne de nouveau.",
+			"Nothing that its old keys sign counts any more, not even its ballots in the votes under way; it casts them again.")}, nil
+	case e.ElectWorkers != nil:
+		return workerChanges(before, *e.ElectWorkers), nil
+	case e.SetFees != nil:
+		return feeChanges(before, *e.SetFees), nil
 	case e.SetCharter != nil:
-		return charterChanges(before.Charter, *e.SetCharter), nil
+		return charterChanges(before.Charter, e.SetCharter.Charter), nil
 	}
 	return nil, nil
 }
 
+// changed says a change. What is said in words is a [protocol.Text].
 func changed(fr, en string, from, to any) protocol.Text {
-	return protocol.Text{FR: fmt.Sprintf("%s\u00a0: %v → %v", fr, from, to), EN: fmt.Sprintf("%s: %v → %v", en, from, to)}
+	before, after := bilingual(from), bilingual(to)
+	return protocol.Text{FR: fr + "\u00a0: " + before.FR + " → " + after.FR, EN: en + ": " + before.EN + " → " + after.EN}
+}
+
+func bilingual(v any) protocol.Text {
+	if said, ok := v.(protocol.Text); ok {
+		return said
+	}
+	return protocol.Text{FR: fmt.Sprint(v), EN: fmt.Sprint(v)}
 }
 
 // policyChanges compares the text in force with another; "" is none.
@@ -133,18 +165,6 @@ func floorChanges(from, to protocol.Floors) []protocol.Text {
 	return said
 }
 
-func charterChanges(from, to protocol.Charter) []protocol.Text {
-	figures := []figure{
-		{"nom", "name", from.Name.FR + " / " + from.Name.EN, to.Name.FR + " / " + to.Name.EN},
-		{"vote ordinaire", "ordinary vote", votingRule(from.Ordinary).EN, votingRule(to.Ordinary).EN},
-		{"vote spécial", "special vote", votingRule(from.Special).EN, votingRule(to.Special).EN},
-		{"budget accordé, en rho", "budget granted, in rho", from.Budget.Total, to.Budget.Total},
-		{"exposant de delta", "exponent of delta", from.Budget.DeltaExponent, to.Budget.DeltaExponent},
-		{"identifiants par membre et par époque de clé", "identifiers a member and key epoch", from.Allowance, to.Allowance},
-	}
-	return differing(append(figures, floorFigures(from.Floors, to.Floors)...))
-}
-
 func stewardChanges(before governance.View, roll protocol.StewardRoll) []protocol.Text {
 	from, threshold := "–", 0
 	if before.Stewards != nil {
@@ -186,15 +206,4 @@ var kindWords = map[protocol.MemberKind]protocol.Text{
 	protocol.KindMuseum:   {FR: "musée", EN: "museum"},
 	protocol.KindCompany:  {FR: "compagnie", EN: "company"},
 	protocol.KindMedia:    {FR: "média", EN: "media"},
-}
-
-// votingRule says when a vote carries.
-func votingRule(r protocol.VotingRule) protocol.Text {
-	majority := both("plus de voix pour que contre", "more for than against")
-	if 2*r.Numerator > r.Denominator {
-		majority = both("%d/%d des voix exprimées pour", "%d/%d of the votes expressed for", r.Numerator, r.Denominator)
-	}
-	open := r.Open()
-	return both("quorum de %[1]d\u00a0%%, %[2]s, ouvert %[4]s",
-		"quorum of %[1]d %%, %[3]s, open for %[5]s", r.QuorumPercent, majority.FR, majority.EN, open.FR, open.EN)
 }

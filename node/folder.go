@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"coulisse/crypto/durable"
 	"coulisse/crypto/key"
 	"coulisse/crypto/seal"
 	"coulisse/protocol"
@@ -78,40 +79,15 @@ func Init(dir string, card protocol.Card) (*Folder, error) {
 	if f.identity, err = seal.LoadOrCreateIdentity(filepath.Join(dir, fileIdentity)); err != nil {
 		return nil, err
 	}
-	vote, err := key.Generate[key.Vote]()
-	if err != nil {
-		return nil, err
-	}
-	if f.node, err = key.Generate[key.Node](); err != nil {
-		return nil, err
-	}
-	if f.envelope, err = seal.NewEnvelopeKey(); err != nil {
-		return nil, err
-	}
-	card.Vote, card.Node, card.Envelope = vote.Public(), f.node.Public(), f.envelope.Public()
-	signer := protocol.Signer[key.Vote]{By: protocol.PartyID(card.ID), Key: vote}
-	if f.Signed, err = protocol.Sign(signer, protocol.Head{}, card); err != nil {
-		return nil, err
-	}
-	f.Card = card
-	for name, secret := range map[string][]byte{
-		fileVote: vote.Reveal(), fileNode: f.node.Reveal(), fileEnvelope: f.envelope.Marshal(),
-	} {
-		if err := f.seal(name, secret); err != nil {
-			return nil, err
-		}
-	}
-	// The card last: a folder with a card is whole.
-	text, err := protocol.Indented(f.Signed)
-	if err != nil {
-		return nil, err
-	}
-	return f, f.replace(fileCard, text)
+	return f, f.makeKeys(card)
 }
 
 // Open reads a node's folder.
 func Open(dir string) (*Folder, error) {
 	f := &Folder{Dir: dir}
+	if err := f.finishAdoption(); err != nil {
+		return nil, fmt.Errorf("take up the node's new keys: %w", err)
+	}
 	text, err := os.ReadFile(filepath.Join(dir, fileCard))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, protocol.Refuse(ErrFolder,
@@ -226,17 +202,10 @@ func (f *Folder) path(name string) string { return filepath.Join(f.Dir, name) }
 // replace writes a file that is not secret, whole: after a crash it is the old
 // one or the new one.
 func (f *Folder) replace(name string, content []byte) error {
-	path := f.path(name)
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*.tmp")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already once it was renamed
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if err := durable.WriteFile(f.path(name), content); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	return os.Rename(file.Name(), path)
+	return nil
 }
 
 func (f *Folder) seal(name string, secret []byte) error {

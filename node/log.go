@@ -27,7 +27,7 @@ type CheckpointStatus struct {
 	Replicas []protocol.ReplicaID     `json:"replicas"`
 	Cosigned []checkpoint.Cosignature `json:"cosigned"`
 	Members  int                      `json:"members"` // in good standing now
-	Note     string                   `json:"note"`
+	Note     string                   `json:"note"`    // as C2SP tools read it: see checkpoint.Short
 }
 
 // errNoCheckpoint: see its words.
@@ -49,12 +49,17 @@ func (n *Node) LogHead() (h LogHead, err error) {
 		h.LogStatus = LogStatus{Size: head.Size, Root: head.Root, At: federation.Time(tx)}
 		h.Keys, h.CosignerKeys = checkpoint.ReplicaKeys(view), checkpoint.CosignerKeys(view)
 		h.Checkpoint.Members = len(view.Roster())
+		if c := n.checkpoint.Load(); c != nil {
+			h.Checkpoint.Head, h.Checkpoint.Note, h.Checkpoint.Replicas = c.Head, c.Short(), c.Replicas
+			// Of the members as they are now: one that cosigned may be gone since.
+			for _, by := range c.Cosigned {
+				if _, ok := view.Active(by.Member); ok {
+					h.Checkpoint.Cosigned = append(h.Checkpoint.Cosigned, by)
+				}
+			}
+		}
 		return nil
 	})
-	if c := n.checkpoint.Load(); err == nil && c != nil {
-		h.Checkpoint.Head, h.Checkpoint.Note = c.Head, c.String()
-		h.Checkpoint.Replicas, h.Checkpoint.Cosigned = c.Replicas, c.Cosigned
-	}
 	return h, err
 }
 
@@ -68,7 +73,7 @@ func (n *Node) ProveEntry(seq int64) (p archive.Proof, err error) {
 	return p, err
 }
 
-// CopyLog returns what writes a copy of the log, up to the newest checkpoint.
+// CopyLog returns what writes a copy of the log, with the newest checkpoint.
 func (n *Node) CopyLog() (write func(io.Writer) error, err error) {
 	c := n.checkpoint.Load()
 	if c == nil {

@@ -57,6 +57,9 @@ type Node struct {
 	tokeniser *tokens.Tokeniser
 	rounds    *rounds.Rounds
 
+	// replicas is where the coordinator is; only keepStepping looks at it.
+	replicas []string
+
 	// evaluations are the batches that members ask this steward for.
 	evaluations evaluations
 	// changed asks for the tokens of people who were just imported.
@@ -64,6 +67,9 @@ type Node struct {
 
 	// checkpoint is the newest one that this node has verified and cosigned.
 	checkpoint atomic.Pointer[checkpoint.Checkpoint]
+
+	// setback says whether the coordinator holds less than this node.
+	setback setback
 
 	// troubleMu guards trouble: why the node does not follow the log.
 	troubleMu sync.Mutex
@@ -81,6 +87,7 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	if n.membership, err = n.folder.Membership(); err != nil {
 		return nil, err
 	}
+	n.replicas = n.membership.Addresses
 	opened, err := n.folder.openTLS()
 	if err != nil {
 		return nil, err
@@ -146,10 +153,13 @@ const (
 	lookAt   = 30 * time.Second // for people without a token
 )
 
-// Run takes part until ctx ends. It goes on through whatever a coordinator or
+// Run takes part until ctx ends, or until the node has new keys to open its
+// folder with ([ErrNewKeys]). It goes on through whatever a coordinator or
 // another member does; only the log breaking the rules stops it from
 // following, and then it says so and keeps serving its member.
 func (n *Node) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var parts sync.WaitGroup
 	parts.Go(func() { n.follow(ctx) })
 	parts.Go(func() {
@@ -159,10 +169,11 @@ func (n *Node) Run(ctx context.Context) error {
 	parts.Go(func() { n.keepTokenising(ctx) })
 	parts.Go(func() { n.keepRenewing(ctx) })
 	parts.Go(func() { n.keepCosigning(ctx) })
-	n.keepStepping(ctx)
+	err := n.keepStepping(ctx)
+	stop()
 	parts.Wait()
 	n.rounds.Wait()
-	return nil
+	return err
 }
 
 // follow reads the log. What is this node's own trouble, such as a full disk,
@@ -217,14 +228,17 @@ func (n *Node) Trouble() error {
 }
 
 // keepStepping does the duties that the log shows, whenever it has grown and
-// now and then.
-func (n *Node) keepStepping(ctx context.Context) {
+// now and then. It ends early when the log has named new keys.
+func (n *Node) keepStepping(ctx context.Context) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
 	for ctx.Err() == nil {
 		grown := n.witness.Grown()
+		if err := n.takeUpKeys(); err != nil {
+			return err
+		}
 		if n.Trouble() == nil {
-			for _, step := range []func(context.Context) error{n.steward.Step, n.rounds.Step} {
+			for _, step := range []func(context.Context) error{n.followRoll, n.steward.Step, n.rounds.Step} {
 				if err := step(ctx); err != nil && ctx.Err() == nil {
 					n.logger.InfoContext(ctx, "a duty of this node will be tried again", "reason", err)
 				}
@@ -236,6 +250,7 @@ func (n *Node) keepStepping(ctx context.Context) {
 		case <-timer.C:
 		}
 	}
+	return nil
 }
 
 // keepTokenising makes missing tokens in the background: when there is a key,

@@ -37,8 +37,16 @@ type Status struct {
 	// those that wait for another organisation's support.
 	Votes  []ProposalLine `json:"votes"`
 	Cosign []ProposalLine `json:"to_cosign"`
-	// ExpelledBy is the decision that expelled this member; 0 if none did.
-	ExpelledBy int `json:"expelled_by_decision,omitempty"`
+	// Standing is this member's own.
+	Standing Standing `json:"standing"`
+	// Charter names the charter in force, for whoever proposes another.
+	Charter protocol.Hash `json:"charter,omitzero"`
+	// Delegations are those that this member has given or carries.
+	Delegations []Delegation `json:"delegations"`
+	// Workers hold the shares of measure rounds, and Fees are what each kind of
+	// member pays in a year; empty while no vote has said so.
+	Workers []protocol.MemberID `json:"workers"`
+	Fees    []protocol.Fee      `json:"fees"`
 	// Unanswered says that the coordinator does not answer now.
 	Unanswered  bool      `json:"coordinator_silent,omitempty"`
 	Certificate time.Time `json:"certificate_until"`
@@ -86,7 +94,8 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	s := Status{
 		Member: n.folder.Card.ID, Name: n.folder.Card.Name, Federation: n.membership.Federation,
 		Certificate: n.certificate.Load().Leaf.NotAfter.UTC(),
-		Rounds:      []RoundProgress{}, Votes: []ProposalLine{}, Cosign: []ProposalLine{}, Troubles: []Trouble{},
+		Workers:     []protocol.MemberID{}, Fees: []protocol.Fee{},
+		Rounds: []RoundProgress{}, Votes: []ProposalLine{}, Delegations: []Delegation{}, Cosign: []ProposalLine{}, Troubles: []Trouble{},
 	}
 	var err error
 	if s.Warehouse, err = n.warehouse.Summary(ctx); err != nil {
@@ -129,29 +138,57 @@ func (n *Node) readLog(tx federation.Tx, s *Status) (standing bool, err error) {
 			s.Rounds = append(s.Rounds, progressOf(round, m))
 		}
 	}
-	if _, standing = view.Active(n.folder.Card.ID); !standing {
-		s.ExpelledBy = expulsion(view, n.folder.Card.ID)
+	s.Standing = standingOf(view, n.folder.Card.ID)
+	standing = s.Standing == StandingGood
+	if s.Charter, err = view.Charter.ID(); err != nil {
+		return false, err
 	}
+	s.Delegations = delegationsOf(tx, view, n.folder.Card.ID)
+	s.readElected(view)
 	for _, p := range federation.Proposals(tx) {
 		line := lineOf(tx, view, p, n.folder.Card.ID)
 		switch {
-		case line.State == StateOpen && line.Voted == "" && standing:
+		case line.State == federation.ProposalOpen && (line.Voted == "" || len(line.Carries) > 0) && standing:
 			s.Votes = append(s.Votes, line)
-		case line.State == StateWaiting && line.By != n.folder.Card.ID && standing:
+		case line.State == federation.ProposalWaiting && line.By != n.folder.Card.ID && standing:
 			s.Cosign = append(s.Cosign, line)
 		}
 	}
 	return standing, nil
 }
 
-// expulsion is the number of the decision that expelled a member, or 0.
-func expulsion(view governance.View, id protocol.MemberID) int {
-	for _, m := range view.Members {
-		if m.Card.ID == id {
-			return m.Left
-		}
+// readElected fills what votes have set, and leaves alone what none has.
+func (s *Status) readElected(view governance.View) {
+	if view.Workers != nil {
+		s.Workers = view.Workers.Members()
 	}
-	return 0
+	if view.Fees != nil {
+		s.Fees = view.Fees.Yearly
+	}
+}
+
+// Standing is what an organisation is to the federation.
+type Standing string
+
+// The standings of an organisation.
+const (
+	StandingNone      Standing = "" // never a member, as far as this node has read
+	StandingGood      Standing = "good"
+	StandingSuspended Standing = "suspended"
+	StandingLeft      Standing = "left" // of itself, or expelled
+)
+
+func standingOf(view governance.View, id protocol.MemberID) Standing {
+	m, ok := view.Member(id)
+	switch {
+	case !ok:
+		return StandingNone
+	case !m.Belongs():
+		return StandingLeft
+	case !m.Active():
+		return StandingSuspended
+	}
+	return StandingGood
 }
 
 func stewardsOf(tx federation.Tx, view governance.View, self protocol.MemberID) Stewards {
@@ -185,11 +222,7 @@ func budgetOf(tx federation.Tx, view governance.View) (Budget, error) {
 // diagnose says what is wrong, the gravest first.
 func (n *Node) diagnose(ctx context.Context, s *Status, standing bool) {
 	add := func(what, do protocol.Text) { s.Troubles = append(s.Troubles, Trouble{what, do}) }
-	if s.ExpelledBy > 0 {
-		add(both("Votre organisation a été exclue de cette fédération par la décision %d.", "Your organisation was expelled from this federation by decision %d.", s.ExpelledBy),
-			both("Le nœud ne prend plus part à rien. Pour revenir, il faut une nouvelle carte, sous un autre nom, et un vote d'admission.",
-				"The node takes part in nothing any more. To come back takes a new card, under another name, and a vote to admit it."))
-	}
+	n.diagnoseStanding(s, add)
 	if err := n.Trouble(); err != nil {
 		do := protocol.Text{FR: "Gardez le dossier du nœud tel quel, puis redémarrez le nœud s'il ne s'agit pas d'une preuve.",
 			EN: "Keep the node's folder as it is, then start the node again unless this is evidence."}
@@ -198,24 +231,27 @@ func (n *Node) diagnose(ctx context.Context, s *Status, standing bool) {
 		}
 		add(Words(err), do)
 	}
+	asking, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	err := n.compareExtent(asking)
+	if missing := n.setback.now(); missing > 0 {
+		s.Troubles = append(s.Troubles, behindUs(missing))
+	}
 	if s.Certificate.Before(time.Now()) {
 		add(certificateExpired.What, certificateExpired.Do)
 	}
 	if ahead := n.witness.Ahead(); ahead > 0 {
 		s.Troubles = append(s.Troubles, clocksDiffer(ahead))
 	}
-	asking, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	_, err := n.client.Reign(asking)
 	s.Unanswered = err != nil
-	if s.Unanswered && s.ExpelledBy == 0 { // one that is expelled is not answered
+	if s.Unanswered && s.Standing != StandingLeft { // one that has left is not answered
 		add(unreachable.What, unreachable.Do)
 	}
 	switch {
 	case s.Log.Size == 0:
 		add(logEmpty.What, logEmpty.Do)
 		return
-	case !standing && s.ExpelledBy == 0:
+	case s.Standing == StandingNone:
 		add(noStanding.What, noStanding.Do)
 	}
 	if _, err := n.OwnPolicies(); err != nil {
@@ -225,6 +261,19 @@ func (n *Node) diagnose(ctx context.Context, s *Status, standing bool) {
 		})
 	}
 	n.diagnoseTokens(s, add)
+}
+
+func (n *Node) diagnoseStanding(s *Status, add func(what, do protocol.Text)) {
+	switch s.Standing {
+	case StandingLeft:
+		add(both("Votre organisation n'est plus membre de cette fédération\u00a0: elle l'a quittée, ou un vote l'a exclue.", "Your organisation is no longer a member of this federation: it left, or a vote expelled it."),
+			both("Le nœud ne prend plus part à rien. Pour revenir, il faut une nouvelle carte, sous un autre nom, et un vote d'admission.",
+				"The node takes part in nothing any more. To come back takes a new card, under another name, and a vote to admit it."))
+	case StandingSuspended:
+		add(both("Votre organisation est suspendue par un vote.", "Your organisation is suspended by a vote."),
+			both("Elle ne vote pas et n'entre dans aucune ronde, mais lit toujours le journal. Un autre membre peut proposer de la rétablir\u00a0: «\u00a0coulisse proposal new --reinstate %[1]s\u00a0».",
+				"It does not vote nor take part in rounds, but still reads the log. Another member may propose to reinstate it: “coulisse proposal new --reinstate %[1]s”.", n.folder.Card.ID))
+	}
 }
 
 func (n *Node) diagnoseTokens(s *Status, add func(what, do protocol.Text)) {
@@ -263,8 +312,8 @@ var (
 	}
 	unreachable = Trouble{
 		protocol.Text{FR: "Le coordonnateur ne répond pas.", EN: "The coordinator does not answer."},
-		protocol.Text{FR: "Vérifiez la connexion. Le nœud réessaie de lui-même, et rien n'est perdu.",
-			EN: "Check the connection. The node tries again by itself, and nothing is lost."},
+		protocol.Text{FR: "Vérifiez la connexion. Le nœud réessaie de lui-même, et rien n'est perdu. S'il était arrêté pendant que le coordonnateur changeait entièrement d'adresses, il ne peut pas les connaître\u00a0: demandez un nouveau jeton au bureau de la coopérative, puis «\u00a0coulisse node enroll\u00a0».",
+			EN: "Check the connection. The node tries again by itself, and nothing is lost. If it was off while the coordinator moved away from all its addresses, it cannot know the new ones: ask the co-operative's office for a new token, then run “coulisse node enroll”."},
 	}
 	logEmpty = Trouble{
 		protocol.Text{FR: "Ce nœud n'a encore rien lu du journal de la fédération.", EN: "This node has read nothing of the federation's log yet."},

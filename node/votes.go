@@ -1,13 +1,9 @@
 package node
 
 import (
-	"context"
 	"slices"
 	"strings"
-	"time"
 
-	"coulisse/crypto/key"
-	"coulisse/node/author"
 	"coulisse/policies"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -15,30 +11,22 @@ import (
 	"coulisse/protocol/record"
 )
 
-// State is where a proposal is in its life.
-type State string
-
-// The states of a proposal.
-const (
-	StateWaiting  State = "waiting"  // for another organisation's support
-	StateLapsed   State = "lapsed"   // its date has come without any
-	StateOpen     State = "open"     // ballots are taken
-	StateCarried  State = "carried"  // decided
-	StateRejected State = "rejected" // decided
-)
-
 // ProposalLine is a proposal in a list.
 type ProposalLine struct {
-	ID     protocol.Hash     `json:"id"`
-	Title  protocol.Text     `json:"title"`
-	Effect protocol.Text     `json:"effect"`
-	By     protocol.MemberID `json:"by"`
-	State  State             `json:"state"`
-	Closes protocol.Millis   `json:"closes_ms"`
+	ID     protocol.Hash            `json:"id"`
+	Title  protocol.Text            `json:"title"`
+	Effect protocol.Text            `json:"effect"`
+	By     protocol.MemberID        `json:"by"`
+	State  federation.ProposalState `json:"state"`
+	// Opens is its opening date, if it has one.
+	Opens  protocol.Millis `json:"opens_ms,omitzero"`
+	Closes protocol.Millis `json:"closes_ms"`
 	// Tally counts the ballots that would count now, or did at the close.
 	Tally protocol.Tally `json:"tally"`
-	// Voted is this member's own ballot, if it has cast one.
+	// Voted is this member's voice, if it was given.
 	Voted protocol.Choice `json:"voted,omitempty"`
+	// Carries are the members for whom this one may still vote.
+	Carries []protocol.MemberID `json:"carries,omitempty"`
 	// Decision is the number of the decision; 0 while there is none.
 	Decision int `json:"decision"`
 }
@@ -47,14 +35,33 @@ type ProposalLine struct {
 type Ballot struct {
 	Member protocol.MemberID `json:"member"`
 	Choice protocol.Choice   `json:"choice"`
+	// Proxy is who cast it for the member; empty if it voted itself.
+	Proxy protocol.MemberID `json:"proxy,omitempty"`
+}
+
+// College is how one college has voted.
+type College struct {
+	Name protocol.Text `json:"name"`
+	protocol.Count
 }
 
 // ProposalPage is all that a board member needs to decide.
 type ProposalPage struct {
 	ProposalLine
-	Reason     protocol.Text     `json:"reason"`
-	CosignedBy protocol.MemberID `json:"cosigned_by,omitempty"`
-	OpenedAt   protocol.Millis   `json:"opened_at_ms,omitzero"`
+	Reason protocol.Text `json:"reason"`
+	// Cosigners support it; CosignersNeeded open it.
+	Cosigners       []protocol.MemberID `json:"cosigners"`
+	CosignersNeeded int                 `json:"cosigners_needed"`
+	OpenedAt        protocol.Millis     `json:"opened_at_ms,omitzero"`
+	// Amends is the version that this one took the place of, and Replaced the
+	// one that took its place.
+	Amends   protocol.Hash `json:"amends,omitzero"`
+	Replaced protocol.Hash `json:"replaced,omitzero"`
+	// VersionChanges say what differs from that version, where both are texts of
+	// a policy.
+	VersionChanges []protocol.Text `json:"version_changes,omitempty"`
+	// CanVote says that this member is in good standing.
+	CanVote bool `json:"can_vote"`
 	// Changes say what would change, or changed, from before; Lines are those
 	// of a policy.
 	Changes []protocol.Text `json:"changes"`
@@ -65,8 +72,13 @@ type ProposalPage struct {
 	// Needed is how many ballots make the quorum.
 	Needed  int      `json:"quorum_ballots"`
 	Ballots []Ballot `json:"ballots"`
+	// Colleges are counted by themselves, if the charter has any.
+	Colleges []College `json:"colleges,omitempty"`
 	// Missing have not voted.
 	Missing []protocol.MemberID `json:"missing"`
+	// Simulation is what the change would have done to the rounds of the last
+	// 90 days, while it is not decided and concerns what a round may ask.
+	Simulation *Simulation `json:"simulation,omitempty"`
 	// Outcome is how the vote ended, counted again by this node.
 	Outcome *Outcome `json:"outcome,omitempty"`
 }
@@ -105,59 +117,68 @@ func (n *Node) Proposals() ([]ProposalLine, error) {
 	return lines, err
 }
 
-// rank puts what can still be voted on before what is decided.
-func rank(s State) int {
-	return slices.Index([]State{StateOpen, StateWaiting, StateCarried, StateRejected, StateLapsed}, s) / 2
+// rank puts what can still be voted on before what is over.
+func rank(s federation.ProposalState) int {
+	switch s {
+	case federation.ProposalOpen, federation.ProposalScheduled, federation.ProposalWaiting:
+		return 0
+	case federation.ProposalCarried, federation.ProposalRejected:
+		return 1
+	}
+	return 2
 }
 
 func lineOf(tx federation.Tx, view governance.View, p federation.Proposal, self protocol.MemberID) ProposalLine {
 	content := p.Content()
 	line := ProposalLine{
 		ID: p.ID, Title: content.Title, Effect: effectWords(content.Effect), By: protocol.MemberID(p.Signed.By),
-		Closes: content.Closes, Decision: p.Decision, State: StateOpen,
+		Opens: content.Opens, Closes: content.Closes, Decision: p.Decision, State: p.State(federation.Time(tx)),
 	}
-	line.Tally.Members = len(view.Roster())
-	for _, b := range ballotsOf(tx, view, p.ID) {
-		count(&line.Tally, b.Choice)
+	line.Tally = view.Count()
+	ballots := ballotsOf(tx, view, p.ID)
+	for _, b := range ballots {
+		view.Counted(&line.Tally, b.Member, b.Choice)
 		if b.Member == self {
 			line.Voted = b.Choice
 		}
 	}
-	switch {
-	case p.Decision > 0:
-		d := federation.Decisions(tx, p.Decision-1)[0]
-		line.Tally, line.State = d.Tally, StateRejected
-		if d.Carried {
-			line.State = StateCarried
-		}
-	case p.Cosign == nil && content.Closes < federation.Time(tx):
-		line.State = StateLapsed
-	case p.Cosign == nil:
-		line.State = StateWaiting
+	if p.Decision > 0 {
+		line.Tally = federation.Decisions(tx, p.Decision-1)[0].Tally
+	}
+	if line.State == federation.ProposalOpen {
+		line.Carries = carried(tx, view, content.Closes, self, ballots)
 	}
 	return line
 }
 
-func count(t *protocol.Tally, c protocol.Choice) {
-	switch c {
-	case protocol.For:
-		t.For++
-	case protocol.Against:
-		t.Against++
-	case protocol.Abstain:
-		t.Abstain++
+// carried are the members that have given this one their voice for what closes
+// then, and whose voice was not given yet.
+func carried(tx federation.Tx, view governance.View, closes protocol.Millis, self protocol.MemberID, ballots []Ballot) (names []protocol.MemberID) {
+	for _, m := range view.Roster() {
+		voted := slices.ContainsFunc(ballots, func(b Ballot) bool { return b.Member == m.Card.ID })
+		for _, d := range federation.Delegations(tx, m.Card.ID) {
+			if content := d.Content(); content.To == self && content.Covers(closes) && !voted {
+				names = append(names, m.Card.ID)
+			}
+		}
 	}
+	return names
 }
 
 // ballotsOf are those that would count now. They were verified when the log
 // took them.
 func ballotsOf(tx federation.Tx, view governance.View, id protocol.Hash) []Ballot {
 	ballots := []Ballot{}
-	for _, signed := range federation.Ballots(tx, id) {
+	for _, signed := range federation.Counting(tx, view, id) {
 		b, err := protocol.Peek(signed)
-		if _, ok := view.Active(protocol.MemberID(signed.By)); err == nil && ok {
-			ballots = append(ballots, Ballot{protocol.MemberID(signed.By), b.Choice})
+		if err != nil {
+			continue
 		}
+		ballot := Ballot{Member: b.Principal(signed.By), Choice: b.Choice}
+		if b.For != "" && protocol.PartyID(b.For) != signed.By {
+			ballot.Proxy = protocol.MemberID(signed.By)
+		}
+		ballots = append(ballots, ballot)
 	}
 	return ballots
 }
@@ -194,9 +215,12 @@ func (n *Node) Proposal(id string) (ProposalPage, error) {
 		if err != nil {
 			return err
 		}
-		page = ProposalPage{ProposalLine: lineOf(tx, view, p, n.folder.Card.ID), Reason: p.Content().Reason, OpenedAt: p.OpenedAt}
-		if p.Cosign != nil {
-			page.CosignedBy = protocol.MemberID(p.Cosign.By)
+		page = ProposalPage{
+			ProposalLine: lineOf(tx, view, p, n.folder.Card.ID), Reason: p.Content().Reason, OpenedAt: p.OpenedAt,
+			Amends: p.Content().Amends, Replaced: p.Replaced, CosignersNeeded: view.SupportNeeded(), Cosigners: []protocol.MemberID{},
+		}
+		for _, c := range p.Cosigns {
+			page.Cosigners = append(page.Cosigners, protocol.MemberID(c.By))
 		}
 		before := view
 		if p.Decision > 0 {
@@ -204,7 +228,10 @@ func (n *Node) Proposal(id string) (ProposalPage, error) {
 				return err
 			}
 		}
+		_, page.CanVote = view.Active(n.folder.Card.ID)
 		page.describe(tx, before, p)
+		page.compare(tx, p)
+		page.simulate(tx, p)
 		return nil
 	})
 	return page, err
@@ -227,12 +254,27 @@ func (page *ProposalPage) recount(tx federation.Tx, number int) (governance.View
 	return before, err
 }
 
+// compare says what differs from the version that a proposal amends.
+func (page *ProposalPage) compare(tx federation.Tx, p federation.Proposal) {
+	next := p.Content().Effect.SetPolicy
+	for _, earlier := range federation.Proposals(tx) {
+		old := earlier.Content().Effect.SetPolicy
+		if earlier.ID == page.Amends && old != nil && next != nil {
+			base := governance.View{Policies: []governance.Policy{{PolicyText: protocol.PolicyText{Name: next.Name, Text: old.Text}}}}
+			page.VersionChanges, _ = policyChanges(base, next.Name, next.Text)
+		}
+	}
+}
+
 func (page *ProposalPage) describe(tx federation.Tx, before governance.View, p federation.Proposal) {
 	effect := p.Content().Effect
 	page.Changes, page.Lines = changes(before, effect)
 	page.Special = before.Special(effect)
 	rule := before.Rule(effect)
-	page.Rule = votingRule(rule)
+	page.Rule = votingRule(rule, before.Charter)
+	for i, count := range page.Tally.Colleges {
+		page.Colleges = append(page.Colleges, College{before.Charter.Colleges[i].Name, count})
+	}
 	page.Needed = (rule.QuorumPercent*page.Tally.Members + 99) / 100
 	page.Ballots = ballotsOf(tx, before, p.ID)
 	page.Missing = []protocol.MemberID{}
@@ -241,119 +283,6 @@ func (page *ProposalPage) describe(tx federation.Tx, before governance.View, p f
 			page.Missing = append(page.Missing, m.Card.ID)
 		}
 	}
-}
-
-// Propose signs a proposal with the organisation's voting key and posts it. One
-// without a closing date gets one that leaves time to find support. What could
-// never be adopted is refused before it leaves.
-func (n *Node) Propose(ctx context.Context, p protocol.Proposal) (protocol.Hash, error) {
-	err := n.witness.View(func(tx federation.Tx) error {
-		view, err := federation.View(tx)
-		if err != nil {
-			return err
-		}
-		p.Closes, err = closing(view.Rule(p.Effect), p.Closes, time.Now())
-		return err
-	})
-	if err != nil {
-		return protocol.Hash{}, err
-	}
-	if err := p.Check(); err != nil {
-		return protocol.Hash{}, err
-	}
-	if policy := p.Effect.SetPolicy; policy != nil {
-		if _, err := policies.Parse(policy.Name, policy.Text); err != nil {
-			return protocol.Hash{}, err
-		}
-	}
-	return voice(ctx, n, p)
-}
-
-// The time between a proposal and its support is not open time, and the
-// charter's minimum is measured from the support.
-const (
-	hour = protocol.Span(3600 * 1000)
-	day  = 24 * hour
-	// supportWithin is what a proposal without a date leaves to find support,
-	// supportAtLeast the least that one with a date must.
-	supportWithin  = 3 * day
-	supportAtLeast = hour
-	// closesUsually is the date of a proposal where the charter has no minimum.
-	closesUsually = 7 * day
-)
-
-// closing is when a proposal closes: as asked, or by default if that is zero.
-// It refuses a date that leaves nobody the time to support the proposal.
-func closing(rule protocol.VotingRule, asked protocol.Millis, now time.Time) (protocol.Millis, error) {
-	slack := min(supportAtLeast, rule.MaxOpen-rule.MinOpen)
-	if rule.MinOpen == 0 {
-		slack = 0 // it only has to be supported before it closes
-	}
-	if asked == 0 {
-		length := closesUsually
-		if rule.MinOpen > 0 {
-			length = rule.MinOpen + supportWithin
-		}
-		return protocol.At(now) + protocol.Millis(min(length, rule.MaxOpen)), nil
-	}
-	left := protocol.Span(asked - protocol.At(now))
-	if left >= rule.MinOpen+slack && left <= rule.MaxOpen {
-		return asked, nil
-	}
-	open := rule.Open()
-	if left > rule.MaxOpen || rule.MinOpen == 0 {
-		return 0, protocol.Refuse(federation.ErrRefused,
-			"un tel vote reste ouvert %[1]s, dit la charte\u00a0; donnez une autre durée avec --closes",
-			"such a vote stays open for %[2]s, says the charter; give another length with --closes", open.FR, open.EN)
-	}
-	least := (rule.MinOpen + slack).Words()
-	return 0, protocol.Refuse(federation.ErrRefused,
-		"un tel vote reste ouvert %[1]s une fois qu'une autre organisation l'a appuyé, dit la charte, et il faut le temps de trouver cet appui\u00a0; donnez au moins %[3]s avec --closes, ou rien",
-		"such a vote stays open for %[2]s once another organisation has supported it, says the charter, and finding that support takes time; give at least %[4]s with --closes, or leave it out",
-		open.FR, open.EN, least.FR, least.EN)
-}
-
-// Cosign supports the opening of another organisation's proposal.
-func (n *Node) Cosign(ctx context.Context, id string) error {
-	proposal, err := n.proposalID(id)
-	if err != nil {
-		return err
-	}
-	_, err = voice(ctx, n, protocol.Cosign{Proposal: proposal})
-	return err
-}
-
-// Vote casts the organisation's ballot. It is public and final.
-func (n *Node) Vote(ctx context.Context, id string, choice protocol.Choice) error {
-	proposal, err := n.proposalID(id)
-	if err != nil {
-		return err
-	}
-	ballot := protocol.Ballot{Proposal: proposal, Choice: choice}
-	if err := ballot.Check(); err != nil {
-		return err
-	}
-	_, err = voice(ctx, n, ballot)
-	return err
-}
-
-func (n *Node) proposalID(id string) (protocol.Hash, error) {
-	var hash protocol.Hash
-	err := n.witness.View(func(tx federation.Tx) error {
-		p, err := findProposal(tx, id)
-		hash = p.ID
-		return err
-	})
-	return hash, err
-}
-
-// voice signs with the voting key, read for this one signature.
-func voice[T protocol.Document[key.Vote]](ctx context.Context, n *Node, doc T) (protocol.Hash, error) {
-	voting, err := n.VotingKey()
-	if err != nil {
-		return protocol.Hash{}, err
-	}
-	return author.Vote(ctx, n.author, voting, doc)
 }
 
 // ExportDecisions is the chain of decisions up to the one that closed a

@@ -147,6 +147,8 @@ type (
 	// Ballot casts the organisation's voice.
 	Ballot struct {
 		Choice protocol.Choice `json:"choice"`
+		// For is the member whose voice this one carries; empty for its own.
+		For protocol.MemberID `json:"for,omitempty"`
 	}
 	// Proposed names a new proposal.
 	Proposed struct {
@@ -160,6 +162,21 @@ type (
 	Count struct {
 		Segment string `json:"segment"`
 		People  int64  `json:"people"`
+	}
+	// Delegate asks to lend the organisation's voice.
+	Delegate struct {
+		To    protocol.MemberID `json:"to"`
+		From  protocol.Millis   `json:"from_ms"`
+		Until protocol.Millis   `json:"until_ms"`
+	}
+	// Delegated names the delegation that was given.
+	Delegated struct {
+		Delegation protocol.Hash `json:"delegation"`
+	}
+	// Simulate asks what a change of the rules would have refused.
+	Simulate struct {
+		Effect protocol.Effect `json:"effect"`
+		Since  protocol.Millis `json:"since_ms"`
 	}
 	// Person is one of the member's own people, for the member.
 	Person struct {

@@ -223,9 +223,10 @@ func (c *Client) Cosign(ctx context.Context, id string) error {
 	return err
 }
 
-// Vote casts the organisation's ballot.
-func (c *Client) Vote(ctx context.Context, id string, choice protocol.Choice) error {
-	_, err := send[struct{}](ctx, c, http.MethodPost, at("proposals", id, "ballot"), Ballot{choice})
+// Vote casts the organisation's ballot, or that of a member whose voice it
+// carries.
+func (c *Client) Vote(ctx context.Context, id string, b Ballot) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, at("proposals", id, "ballot"), b)
 	return err
 }
 

@@ -157,6 +157,7 @@ func Handler(stopping context.Context, n *node.Node) http.Handler {
 		return struct{}{}, n.Cosign(r.Context(), r.PathValue("id"))
 	}))
 	mux.HandleFunc("POST /v1/proposals/{id}/ballot", answer(s.vote))
+	governanceRoutes(mux, n)
 	mux.HandleFunc("GET /v1/proposals/{id}/decisions", answer(func(r *http.Request) (any, error) { return n.ExportDecisions(r.PathValue("id")) }))
 
 	mux.HandleFunc("GET /v1/audiences", answer(func(*http.Request) (any, error) { return n.Rounds() }))
@@ -223,7 +224,7 @@ func (s server) vote(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.n.Vote(r.Context(), r.PathValue("id"), asked.Choice)
+	return struct{}{}, s.n.Vote(r.Context(), r.PathValue("id"), asked.Choice, asked.For)
 }
 
 func (s server) draftAudience(r *http.Request) (any, error) {

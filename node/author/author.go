@@ -68,21 +68,40 @@ func Vote[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting 
 	return id, nil
 }
 
-func submit[R key.Role, T protocol.Document[R]](ctx context.Context, a *Author, k key.Private[R], doc T) (id protocol.Hash, body []byte, err error) {
+// Last signs and submits a document after which the log is closed to this
+// member, so that it cannot be read back: that it was accepted is the
+// coordinator's word.
+func Last[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting key.Private[key.Vote], doc T) error {
+	document, _, _, err := prepare(a, voting, doc)
+	if err != nil {
+		return err
+	}
+	return a.seen(ctx, func(ctx context.Context) error {
+		_, err := a.Log.Submit(ctx, doc.Label(), document)
+		return err
+	})
+}
+
+// prepare signs a document under the log as this node has verified it.
+func prepare[R key.Role, T protocol.Document[R]](a *Author, k key.Private[R], doc T) (document []byte, id protocol.Hash, body []byte, err error) {
 	head, err := a.Witness.SigningHead()
 	if err != nil {
-		return id, nil, err
+		return nil, id, nil, err
 	}
 	signer := protocol.Signer[R]{Federation: a.Federation, By: protocol.PartyID(a.Member), Key: k}
 	signed, err := protocol.Sign(signer, head, doc)
 	if err != nil {
-		return id, nil, err
+		return nil, id, nil, err
 	}
-	document, err := protocol.Canonical(signed)
+	document, err = protocol.Canonical(signed)
+	return document, protocol.ID(a.Federation, signed), signed.Body, err
+}
+
+func submit[R key.Role, T protocol.Document[R]](ctx context.Context, a *Author, k key.Private[R], doc T) (id protocol.Hash, body []byte, err error) {
+	document, id, body, err := prepare(a, k, doc)
 	if err != nil {
 		return id, nil, err
 	}
-	id, body = protocol.ID(a.Federation, signed), signed.Body
 	err = a.seen(ctx, func(ctx context.Context) error {
 		if _, err := a.Log.Submit(ctx, doc.Label(), document); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"coulisse/node"
 	"coulisse/node/api"
@@ -168,7 +169,8 @@ func (p *printer) fields(rows ...[2]string) {
 	}
 	for _, row := range rows {
 		if row[1] != "" {
-			p.print(fmt.Sprintf("  %-*s  %s\n", width, row[0], row[1]))
+			value := wrapped(row[1], strings.Repeat(" ", width+4))
+			p.print(fmt.Sprintf("  %-*s  %s", width, row[0], strings.TrimLeft(value, " ")))
 		}
 	}
 }

@@ -26,12 +26,12 @@ func (p *printer) number(n int64) string {
 	return sign + digits
 }
 
-// instant is local time, to the minute.
+// instant is local time with its zone, to the minute.
 func (p *printer) instant(m protocol.Millis) string {
 	if m == 0 {
 		return "–"
 	}
-	return m.Time().Local().Format("2006-01-02 15:04")
+	return day(m.Time())
 }
 
 // clock is local time, to the second, for a timeline.
@@ -90,4 +90,4 @@ var choices = map[protocol.Choice]protocol.Text{
 	protocol.Abstain: text("abstention", "abstains"),
 }
 
-func day(t time.Time) string { return t.Local().Format("2006-01-02 15:04") }
+func day(t time.Time) string { return t.Local().Format("2006-01-02 15:04 MST") }

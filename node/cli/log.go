@@ -9,11 +9,13 @@ import (
 	"strconv"
 	"strings"
 
+	"coulisse/crypto/durable"
 	"coulisse/node"
 	"coulisse/protocol"
 	"coulisse/protocol/archive"
 	"coulisse/protocol/checkpoint"
 	"coulisse/protocol/command"
+	"coulisse/protocol/tiles"
 
 	"github.com/spf13/cobra"
 )
@@ -131,45 +133,58 @@ func logProve(l speech) *cobra.Command {
 }
 
 func logExport(l speech) *cobra.Command {
-	var out string
-	return logOut(l, &cobra.Command{
-		Use:   "export --out FILE",
+	var out, tree string
+	cmd := logOut(l, &cobra.Command{
+		Use:   "export --out FILE | --tiles DIR",
 		Short: l.say("Écrire une copie de tout le journal, qui se vérifie seule", "Write a copy of the whole log, which verifies by itself"),
-		Args:  command.Arguments(),
+		Long: l.say("Avec --out, un fichier\u00a0: un point de contrôle, puis une entrée par ligne.\nAvec --tiles, un dossier de ressources statiques (C2SP tlog-tiles) que n'importe quel serveur web peut publier\u00a0; la même commande le met à jour.\nLe journal nomme les membres et leurs votes\u00a0: la fédération décide si elle le publie.",
+			"With --out, a file: a checkpoint, then one entry a line.\nWith --tiles, a folder of static resources (C2SP tlog-tiles) that any web server can publish; the same command brings it up to date.\nThe log names the members and their votes: whether to publish it is for the federation to decide."),
+		Args: command.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if out == "" {
+			switch {
+			case tree != "" && out != "":
+				return command.Misused("Donnez --out ou --tiles, pas les deux.", "Give --out or --tiles, not both.")
+			case tree != "":
+				return exportTiles(cmd, tree)
+			case out == "":
 				return errNoOut
 			}
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			file, err := os.CreateTemp(filepath.Dir(out), "."+filepath.Base(out)+".*")
-			if err != nil {
-				return inWords(err)
-			}
-			defer os.Remove(file.Name()) // gone already once it was renamed
-			err = c.CopyLog(cmd.Context(), file)
-			if err = errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-				return err
-			}
-			if err := os.Rename(file.Name(), out); err != nil {
-				return inWords(err)
-			}
-			p := printing(cmd)
-			p.line("%s\u00a0: vérifiez-le où vous voulez avec «\u00a0coulisse log verify\u00a0».", "%s: verify it anywhere with “coulisse log verify”.", filepath.Base(out))
-			return p.err
+			return exportCopy(cmd, out)
 		},
 	}, &out)
+	cmd.Flags().StringVar(&tree, "tiles", "", l.say("dossier à écrire, en ressources statiques", "folder to write, as static resources"))
+	return cmd
+}
+
+// exportCopy writes the log as one file, there whole or not at all.
+func exportCopy(cmd *cobra.Command, out string) error {
+	c, err := client(cmd)
+	if err != nil {
+		return err
+	}
+	file, err := durable.Create(out)
+	if err != nil {
+		return inWords(err)
+	}
+	defer file.Discard()
+	if err := errors.Join(c.CopyLog(cmd.Context(), file), file.Publish()); err != nil {
+		return err
+	}
+	if err := file.Commit(); err != nil {
+		return inWords(err)
+	}
+	p := printing(cmd)
+	p.line("%s\u00a0: vérifiez-le où vous voulez avec «\u00a0coulisse log verify\u00a0».", "%s: verify it anywhere with “coulisse log verify”.", filepath.Base(out))
+	return p.err
 }
 
 func logVerify(l speech) *cobra.Command {
 	var hash string
 	cmd := withFolder(l, &cobra.Command{
-		Use:   "verify FILE",
+		Use:   "verify FILE|DIR",
 		Short: l.say("Vérifier une copie du journal ou une preuve, sans réseau ni nœud", "Verify a copy of the log or a proof, without network or node"),
-		Long: l.say("D'une copie, rejoue chaque entrée depuis la fondation\u00a0: signatures, bulletins, budget\u00a0; puis compare au point de contrôle.\nD'une preuve, vérifie que l'entrée est sous le point de contrôle.",
-			"Of a copy, replays every entry from the founding: signatures, ballots, budget; then compares with the checkpoint.\nOf a proof, verifies that the entry is under the checkpoint."),
+		Long: l.say("D'une copie, fichier ou dossier, rejoue chaque entrée depuis la fondation\u00a0: signatures, bulletins, budget\u00a0; puis compare au point de contrôle et, d'un dossier, à chaque empreinte.\nD'une preuve, vérifie que l'entrée est sous le point de contrôle.",
+			"Of a copy, file or folder, replays every entry from the founding: signatures, ballots, budget; then compares with the checkpoint and, of a folder, with every hash.\nOf a proof, verifies that the entry is under the checkpoint."),
 		Args: command.Arguments("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			federationID, err := trusted(cmd, hash)
@@ -187,8 +202,13 @@ func logVerify(l speech) *cobra.Command {
 	return cmd
 }
 
-// verifyLog tells a proof by its first line: it is indented for people.
+// verifyLog tells a folder of static resources, a proof by its first line, which
+// is indented for people, and a copy.
 func (p *printer) verifyLog(federationID protocol.Hash, path string) error {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		s, err := tiles.Verify(os.DirFS(path), federationID)
+		return p.replayed(s, err)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return inWords(err)
@@ -198,14 +218,7 @@ func (p *printer) verifyLog(federationID protocol.Hash, path string) error {
 	n, _ := file.ReadAt(first, 0)
 	if !bytes.Equal(first[:n], []byte("{\n")) {
 		s, err := archive.Verify(file, federationID)
-		if err != nil {
-			return unprovenLog(err)
-		}
-		p.line("Rejoué depuis la fondation %s\u00a0: %s entrées et %d décisions, chaque signature et chaque bulletin.",
-			"Replayed from the founding %s: %s entries and %d decisions, every signature and every ballot.",
-			federationID.Short(), p.number(s.Checkpoint.Head.Size), s.View.Decisions)
-		p.vouched(s)
-		return nil
+		return p.replayed(s, err)
 	}
 	raw, err := readFile(path, maxProof)
 	if err != nil {
@@ -221,6 +234,22 @@ func (p *printer) verifyLog(federationID protocol.Hash, path string) error {
 	}
 	p.line("Prouvé\u00a0: l'entrée %d de la fédération %s, %s, du %s, est au journal.", "Proven: entry %d of the federation %s, %s, of %s, is in the log.",
 		proof.Entry.Entry.Seq, federationID.Short(), proof.Entry.Entry.Label, p.instant(s.At))
+	p.vouched(s)
+	return nil
+}
+
+// replayed says what a copy proves, or what is wrong with it.
+func (p *printer) replayed(s archive.Statement, err error) error {
+	if err != nil {
+		return unprovenLog(err)
+	}
+	p.line("Rejoué depuis la fondation %s\u00a0: %s entrées et %d décisions, chaque signature et chaque bulletin.",
+		"Replayed from the founding %s: %s entries and %d decisions, every signature and every ballot.",
+		s.Federation.Short(), p.number(s.Head.Size), s.View.Decisions)
+	if later := s.Head.Size - s.Checkpoint.Head.Size; later > 0 {
+		p.line("Les %s dernières sont venues après le point de contrôle\u00a0: aucune réplique n'en a encore signé l'ordre.",
+			"The last %s came after the checkpoint: no replica has signed their order yet.", p.number(later))
+	}
 	p.vouched(s)
 	return nil
 }

@@ -11,8 +11,10 @@ import (
 
 	"coulisse/node"
 	"coulisse/node/api"
+	"coulisse/node/monitor"
 	"coulisse/protocol"
 	"coulisse/protocol/command"
+	"coulisse/protocol/telemetry"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +26,8 @@ func nodeCommand(l speech, version string) *cobra.Command {
 		Long: l.say("Un nœud garde les données et les clés de votre organisation, et prend part à la fédération pour elle.\nIl n'ouvre aucun port.",
 			"A node keeps your organisation's data and keys, and takes part in the federation for it.\nIt opens no port."),
 	}
-	cmd.AddCommand(initCommand(l), assentCommand(l), enrollCommand(l), serveCommand(l, version), statusCommand(l))
+	cmd.AddCommand(initCommand(l), assentCommand(l), enrollCommand(l), serveCommand(l, version), statusCommand(l), doctorCommand(l),
+		changeKeysCommand(l), leaveCommand(l))
 	return cmd
 }
 
@@ -181,27 +184,39 @@ func logger(cmd *cobra.Command) *slog.Logger {
 
 func serveCommand(l speech, version string) *cobra.Command {
 	var memory int
+	var health string
 	cmd := withFolder(l, &cobra.Command{
 		Use:   "serve",
 		Short: l.say("Faire marcher le nœud, au premier plan", "Run the node, in the foreground"),
 		Args:  command.Arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			f, err := node.Open(folderOf(cmd))
+			log := logger(cmd)
+			endTraces, err := telemetry.Start(cmd.Context(), "coulisse-node", version)
 			if err != nil {
 				return inWords(err)
 			}
-			log := logger(cmd)
-			log.InfoContext(cmd.Context(), "the node starts", "member", string(f.Card.ID), "version", version)
-			return inWords(serve(cmd.Context(), node.Config{Folder: f, Logger: log, WarehouseMemory: memory}))
+			defer endTraces()
+			for {
+				f, err := node.Open(folderOf(cmd))
+				if err != nil {
+					return inWords(err)
+				}
+				log.InfoContext(cmd.Context(), "the node starts", "member", string(f.Card.ID), "version", version)
+				err = serve(cmd.Context(), node.Config{Folder: f, Logger: log, WarehouseMemory: memory}, health)
+				if !errors.Is(err, node.ErrNewKeys) {
+					return inWords(err)
+				}
+			}
 		},
 	})
+	cmd.Flags().StringVar(&health, "health", "", l.say("répondre à GET /healthz et GET /metrics à cette adresse, hôte:port", "answer GET /healthz and GET /metrics at this address, host:port"))
 	cmd.Flags().IntVar(&memory, "warehouse-memory", 0, l.say("mémoire de l'entrepôt, en Mio (512 par défaut)", "the warehouse's memory, in MiB (512 by default)"))
 	return cmd
 }
 
 // serve runs a node and its interface until ctx ends, then stops them in
 // reverse.
-func serve(ctx context.Context, cfg node.Config) error {
+func serve(ctx context.Context, cfg node.Config, health string) error {
 	if err := api.Running(cfg.Folder.Socket()); err != nil {
 		return err
 	}
@@ -221,11 +236,19 @@ func serve(ctx context.Context, cfg node.Config) error {
 		failed = n.Run(running)
 		stop()
 	})
+	var unwatched error
+	if health != "" {
+		parts.Go(func() {
+			if unwatched = monitor.Serve(running, health, n); unwatched != nil {
+				stop()
+			}
+		})
+	}
 	err = api.Serve(running, listener, n, cfg.Logger)
 	stop()
 	parts.Wait()
 	cfg.Logger.InfoContext(ctx, "the node has stopped")
-	return errors.Join(err, failed, n.Close())
+	return errors.Join(err, failed, unwatched, n.Close())
 }
 
 func statusCommand(l speech) *cobra.Command {
@@ -257,7 +280,11 @@ func (p *printer) status(s node.Status) {
 		[2]string{p.say("Jetons", "Tokens"), fmt.Sprintf(p.say("%s sur %s", "%s of %s"), p.number(s.Tokens.Done), p.number(s.Tokens.Total))},
 		[2]string{p.say("Journal", "Log"), fmt.Sprintf(p.say("%s entrées vérifiées, tête %s", "%s entries verified, head %s"), p.number(s.Log.Size), s.Log.Root.Short())},
 		[2]string{p.say("Membres", "Members"), p.number(int64(s.Members))},
+		[2]string{p.say("Votre statut", "Your standing"), standings[s.Standing].In(p.lang)},
 		[2]string{p.say("Gardiens de clé", "Key stewards"), p.stewards(s.Stewards)},
+		[2]string{p.say("Clé", "Key"), p.keyState(s.Stewards)},
+		[2]string{p.say("Dépositaires", "Share workers"), names(s.Workers)},
+		[2]string{p.say("Cotisations", "Fees"), p.fees(s.Fees)},
 		[2]string{p.say("Budget", "Budget"), p.budget(s.Budget)},
 		[2]string{p.say("Certificat", "Certificate"), p.say("jusqu'au ", "until ") + day(s.Certificate)},
 	)
@@ -267,7 +294,45 @@ func (p *printer) status(s node.Status) {
 	if len(s.Rounds) > 0 {
 		p.blank()
 	}
+	p.delegations(s)
 	p.toDo(s)
+}
+
+var standings = map[node.Standing]protocol.Text{
+	node.StandingNone:      text("pas encore membre", "not a member yet"),
+	node.StandingGood:      text("membre en règle", "member in good standing"),
+	node.StandingSuspended: text("suspendue", "suspended"),
+	node.StandingLeft:      text("n'est plus membre", "no longer a member"),
+}
+
+// fees are what each kind of member pays in a year.
+func (p *printer) fees(fees []protocol.Fee) string {
+	var said []string
+	for _, f := range fees {
+		said = append(said, fmt.Sprintf("%s %s", node.KindWords(f.Kind).In(p.lang), node.Money(f.Cents).In(p.lang)))
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return strings.Join(said, ", ") + p.say(" par an", " a year")
+}
+
+// delegations are the voices that the organisation has lent or carries.
+func (p *printer) delegations(s node.Status) {
+	if len(s.Delegations) > 0 {
+		p.title("Procurations", "Delegations")
+	}
+	for _, d := range s.Delegations {
+		said := fmt.Sprintf(p.say("Vous portez la voix de %s", "You carry the voice of %s"), d.By)
+		if d.By == s.Member {
+			said = fmt.Sprintf(p.say("%s porte votre voix", "%s carries your voice"), d.To)
+		}
+		p.print(wrapped(fmt.Sprintf(p.say("%s, pour les votes qui se ferment du %s au %s.", "%s, for the votes that close from %s to %s."),
+			said, p.instant(d.From), p.instant(d.Until)), "  "))
+		if d.By == s.Member {
+			p.line("    Pour l'annuler\u00a0: coulisse proposal revoke %s", "    To end it: coulisse proposal revoke %s", d.ID.Short())
+		}
+	}
 }
 
 func orDash(s string) string {
@@ -281,15 +346,18 @@ func (p *printer) stewards(s node.Stewards) string {
 	if len(s.Members) == 0 {
 		return p.say("aucun encore", "none yet")
 	}
-	names := make([]string, len(s.Members))
-	for i, m := range s.Members {
-		names[i] = string(m)
+	return fmt.Sprintf(p.say("%s (%d doivent agir ensemble)", "%s (%d must act together)"), names(s.Members), s.Threshold)
+}
+
+// keyState says whether the stewards hold the key.
+func (p *printer) keyState(s node.Stewards) string {
+	switch {
+	case len(s.Members) == 0:
+		return ""
+	case s.Ready:
+		return fmt.Sprintf(p.say("clé en service, époque %d", "key in use, epoch %d"), s.Epoch)
 	}
-	state := p.say("cérémonie de clé en cours", "key ceremony under way")
-	if s.Ready {
-		state = fmt.Sprintf(p.say("clé en service, époque %d", "key in use, epoch %d"), s.Epoch)
-	}
-	return fmt.Sprintf(p.say("%s (%d doivent agir ensemble, %s)", "%s (%d must act together, %s)"), strings.Join(names, ", "), s.Threshold, state)
+	return p.say("cérémonie de clé en cours", "key ceremony under way")
 }
 
 func (p *printer) budget(b node.Budget) string {
@@ -303,12 +371,12 @@ func (p *printer) toDo(s node.Status) {
 		p.title("À décider", "To decide")
 	}
 	for _, v := range s.Votes {
-		p.line("  %s  %s, jusqu'au %s. « coulisse proposal show %[1]s »", "  %s  %s, until %s. “coulisse proposal show %[1]s”",
-			v.ID.Short(), v.Title.In(p.lang), p.instant(v.Closes))
+		p.print(wrapped(fmt.Sprintf(p.say("%s, jusqu'au %s. %s", "%s, until %s. %s"), v.Title.In(p.lang), p.instant(v.Closes), p.voicesWanted(v)), "  "))
+		p.line("    coulisse proposal show %s", "    coulisse proposal show %s", v.ID.Short())
 	}
 	for _, v := range s.Cosign {
-		p.line("  %s  %s attend l'appui d'une autre organisation. « coulisse proposal show %[1]s »",
-			"  %s  %s waits for another organisation's support. “coulisse proposal show %[1]s”", v.ID.Short(), v.Title.In(p.lang))
+		p.print(wrapped(fmt.Sprintf(p.say("%s attend l'appui d'une autre organisation.", "%s waits for another organisation's support."), v.Title.In(p.lang)), "  "))
+		p.line("    coulisse proposal show %s", "    coulisse proposal show %s", v.ID.Short())
 	}
 	if len(s.Troubles) == 0 {
 		p.title("Tout va bien.", "All is well.")
@@ -316,6 +384,18 @@ func (p *printer) toDo(s node.Status) {
 	}
 	p.title("Ce qui ne va pas", "What is wrong")
 	for _, t := range s.Troubles {
-		p.print("  " + t.What.In(p.lang) + "\n    " + t.Do.In(p.lang) + "\n")
+		p.print(wrapped(t.What.In(p.lang), "  ") + wrapped(t.Do.In(p.lang), "    "))
 	}
+}
+
+// voicesWanted says whose voice an open vote waits for here.
+func (p *printer) voicesWanted(v node.ProposalLine) string {
+	var whose []string
+	if v.Voted == "" {
+		whose = append(whose, p.say("la vôtre", "yours"))
+	}
+	if len(v.Carries) > 0 {
+		whose = append(whose, fmt.Sprintf(p.say("celle que vous portez pour %s", "the one that you carry for %s"), names(v.Carries)))
+	}
+	return p.say("Voix attendue\u00a0: ", "Voice awaited: ") + strings.Join(whose, p.say(" et ", " and ")) + "."
 }

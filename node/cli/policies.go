@@ -19,7 +19,7 @@ func policyCommand(l speech) *cobra.Command {
 		Use:   "policy",
 		Short: l.say("Les politiques que les membres ont votées", "The policies that the members voted"),
 	}
-	cmd.AddCommand(policyList(l), policyShow(l), policyCheck(l))
+	cmd.AddCommand(policyList(l), policyShow(l), policyCheck(l), policySimulate(l))
 	return cmd
 }
 

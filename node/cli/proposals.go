@@ -8,6 +8,7 @@ import (
 	"coulisse/policies"
 	"coulisse/protocol"
 	"coulisse/protocol/command"
+	"coulisse/protocol/federation"
 
 	"github.com/spf13/cobra"
 )
@@ -19,16 +20,20 @@ func proposalCommand(l speech) *cobra.Command {
 		Long: l.say("Une proposition s'ouvre quand une deuxième organisation l'appuie. Une organisation, une voix.\nLes bulletins sont publics et définitifs, et chaque nœud les recompte.",
 			"A proposal opens when a second organisation supports it. One organisation, one vote.\nBallots are public and final, and every node counts them again."),
 	}
-	cmd.AddCommand(proposalNew(l), proposalList(l), proposalShow(l), proposalCosign(l), proposalVote(l), proposalExport(l), proposalVerify(l))
+	cmd.AddCommand(proposalNew(l), proposalList(l), proposalShow(l), proposalCosign(l), proposalVote(l), proposalWithdraw(l),
+		proposalDelegate(l), proposalRevoke(l), proposalExport(l), proposalVerify(l))
 	return cmd
 }
 
-var states = map[node.State]protocol.Text{
-	node.StateWaiting:  text("attend un appui", "waits for support"),
-	node.StateLapsed:   text("caduque", "lapsed"),
-	node.StateOpen:     text("vote ouvert", "vote open"),
-	node.StateCarried:  text("adoptée", "carried"),
-	node.StateRejected: text("rejetée", "rejected"),
+var states = map[federation.ProposalState]protocol.Text{
+	federation.ProposalWaiting:   text("attend un appui", "waits for support"),
+	federation.ProposalScheduled: text("à venir", "to come"),
+	federation.ProposalOpen:      text("vote ouvert", "vote open"),
+	federation.ProposalCarried:   text("adoptée", "carried"),
+	federation.ProposalRejected:  text("rejetée", "rejected"),
+	federation.ProposalLapsed:    text("caduque", "lapsed"),
+	federation.ProposalWithdrawn: text("retirée", "withdrawn"),
+	federation.ProposalReplaced:  text("remplacée", "replaced"),
 }
 
 func (p *printer) tally(t protocol.Tally) string {
@@ -104,6 +109,10 @@ func (p *printer) proposal(page node.ProposalPage) {
 		p.print(wrapped("– "+change.In(p.lang), "  "))
 	}
 	p.diff(page.Lines)
+	if page.Simulation != nil {
+		p.title("Ce que cela aurait changé aux rondes des 90 derniers jours", "What it would have changed for the rounds of the last 90 days")
+		p.simulation(*page.Simulation)
+	}
 	p.title("Le vote", "The vote")
 	kind := p.say("ordinaire", "ordinary")
 	if page.Special {
@@ -111,15 +120,46 @@ func (p *printer) proposal(page node.ProposalPage) {
 	}
 	p.fields(
 		[2]string{p.say("Proposée par", "Proposed by"), string(page.By)},
-		[2]string{p.say("Appuyée par", "Supported by"), orDash(string(page.CosignedBy))},
+		[2]string{p.say("Appuyée par", "Supported by"), p.support(page)},
 		[2]string{p.say("Règle", "Rule"), kind + p.say("\u00a0: ", ": ") + page.Rule.In(p.lang)},
 		[2]string{p.say("Décompte", "Count"), p.tally(page.Tally)},
 		[2]string{p.say("Quorum", "Quorum"), p.quorum(page)},
 		[2]string{p.say("Ouverte le", "Opened"), p.instant(page.OpenedAt)},
 		[2]string{p.say("Jusqu'au", "Until"), p.instant(page.Closes)},
 	)
+	p.versions(page)
 	p.voices(page)
 	p.outcome(page)
+}
+
+// support names who supports a proposal and, while it waits, how many must.
+func (p *printer) support(page node.ProposalPage) string {
+	said := orDash(names(page.Cosigners))
+	if page.State == federation.ProposalWaiting && page.CosignersNeeded > 1 {
+		said += fmt.Sprintf(p.say(" (il en faut %d)", " (%d needed)"), page.CosignersNeeded)
+	}
+	return said
+}
+
+// versions says which version a proposal took the place of, and which took its.
+func (p *printer) versions(page node.ProposalPage) {
+	if !page.Amends.IsZero() {
+		p.line("  Remplace la version %s.", "  Takes the place of version %s.", page.Amends.Short())
+		for _, change := range page.VersionChanges {
+			p.print(wrapped("– "+change.In(p.lang), "    "))
+		}
+	}
+	if !page.Replaced.IsZero() {
+		p.line("  Remplacée par la version %s\u00a0: coulisse proposal show %[1]s", "  Replaced by version %s: coulisse proposal show %[1]s", page.Replaced.Short())
+	}
+}
+
+func names(members []protocol.MemberID) string {
+	all := make([]string, len(members))
+	for i, m := range members {
+		all[i] = string(m)
+	}
+	return strings.Join(all, ", ")
 }
 
 // diff shows the lines of a policy that come and go, each with its two
@@ -160,16 +200,24 @@ func (p *printer) quorum(page node.ProposalPage) string {
 }
 
 func (p *printer) voices(page node.ProposalPage) {
+	if len(page.Colleges) > 0 {
+		p.title("Par collège", "By college")
+		var rows [][]string
+		for _, c := range page.Colleges {
+			rows = append(rows, []string{"  " + c.Name.In(p.lang), p.number(int64(c.For)), p.number(int64(c.Against)), p.number(int64(c.Abstain))})
+		}
+		p.table([]protocol.Text{text("  COLLÈGE", "  COLLEGE"), text("POUR", "FOR"), text("CONTRE", "AGAINST"), text("ABSTENTIONS", "ABSTAINING")}, rows)
+	}
 	p.title("Qui a voté", "Who has voted")
 	for _, b := range page.Ballots {
-		p.print(fmt.Sprintf("  %-40s  %s\n", b.Member, choices[b.Choice].In(p.lang)))
+		said := choices[b.Choice].In(p.lang)
+		if b.Proxy != "" {
+			said += fmt.Sprintf(p.say(" (par %s, sous procuration)", " (by %s, its proxy)"), b.Proxy)
+		}
+		p.print(fmt.Sprintf("  %-24s  %s\n", b.Member, said))
 	}
 	if len(page.Missing) > 0 {
-		names := make([]string, len(page.Missing))
-		for i, m := range page.Missing {
-			names[i] = string(m)
-		}
-		p.print(wrapped(p.say("Pas encore\u00a0: ", "Not yet: ")+strings.Join(names, ", "), "  "))
+		p.print(wrapped(p.say("Pas encore\u00a0: ", "Not yet: ")+names(page.Missing), "  "))
 	}
 }
 
@@ -185,19 +233,29 @@ func (p *printer) outcome(page node.ProposalPage) {
 		if o.Recounted {
 			recount = p.say("recomptée par ce nœud depuis la fondation\u00a0: même résultat", "counted again by this node from the founding: the same")
 		}
-		p.line("  Décision %d, %s le %s, %s.", "  Decision %d, %s on %s, %s.", o.Number, verdict, p.instant(o.ClosedAt), recount)
-	case page.State == node.StateOpen && page.Voted == "":
+		p.print(wrapped(fmt.Sprintf(p.say("Décision %d, %s le %s, %s.", "Decision %d, %s on %s, %s."), o.Number, verdict, p.instant(o.ClosedAt), recount), "  "))
+	case page.State == federation.ProposalOpen && page.Voted == "" && page.CanVote:
 		p.blank()
 		p.line("Votez\u00a0: coulisse proposal vote %s for|against|abstain", "Vote: coulisse proposal vote %s for|against|abstain", page.ID.Short())
-	case page.State == node.StateWaiting:
+	case len(page.Carries) > 0 && page.State == federation.ProposalOpen:
 		p.blank()
-		p.line("Une autre organisation l'ouvre avec\u00a0: coulisse proposal cosign %s", "Another organisation opens it with: coulisse proposal cosign %s", page.ID.Short())
+		p.print(wrapped(fmt.Sprintf(p.say("Vous portez la voix de %s\u00a0:", "You carry the voice of %s:"), names(page.Carries)), ""))
+		p.line("  coulisse proposal vote %s for|against|abstain --for MEMBRE", "  coulisse proposal vote %s for|against|abstain --for MEMBER", page.ID.Short())
+	case page.State == federation.ProposalScheduled:
+		p.blank()
+		p.line("Le vote s'ouvre le %s.", "The vote opens on %s.", p.instant(page.OpenedAt))
+	case page.State == federation.ProposalWaiting:
+		p.blank()
+		p.line("Une autre organisation l'appuie avec\u00a0: coulisse proposal cosign %s", "Another organisation supports it with: coulisse proposal cosign %s", page.ID.Short())
 	}
 }
 
-// wrapped breaks a text into lines that are easy to read.
+// screen is how many columns a page has.
+const screen = 80
+
+// wrapped breaks a text into lines that fit the screen.
 func wrapped(s, indent string) string {
-	const width = 92
+	width := screen - len([]rune(indent))
 	var b strings.Builder
 	line := ""
 	breaks := func(r rune) bool { return r == ' ' || r == '\n' } // not where a space must not break
@@ -212,52 +270,4 @@ func wrapped(s, indent string) string {
 		line += word
 	}
 	return b.String() + indent + line + "\n"
-}
-
-func proposalCosign(l speech) *cobra.Command {
-	return withFolder(l, &cobra.Command{
-		Use:   "cosign ID",
-		Short: l.say("Appuyer une proposition, ce qui ouvre le vote", "Support a proposal, which opens the vote"),
-		Args:  command.Arguments("ID"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			if err := patiently(cmd, func() error { return c.Cosign(cmd.Context(), args[0]) }); err != nil {
-				return err
-			}
-			p := printing(cmd)
-			p.line("Le vote est ouvert. Appuyer n'est pas voter\u00a0: votez à votre tour.", "The vote is open. To support is not to vote: vote in your turn.")
-			return p.err
-		},
-	})
-}
-
-func proposalVote(l speech) *cobra.Command {
-	return withFolder(l, &cobra.Command{
-		Use:   "vote ID for|against|abstain",
-		Short: l.say("Donner la voix de votre organisation\u00a0; elle est publique et définitive", "Cast your organisation's vote; it is public and final"),
-		Args:  command.Arguments("ID", "for|against|abstain"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			choice := protocol.Choice(args[1])
-			if choices[choice] == (protocol.Text{}) {
-				return command.Misused("On vote for, against ou abstain.", "One votes for, against or abstain.")
-			}
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			if err := patiently(cmd, func() error { return c.Vote(cmd.Context(), args[0], choice) }); err != nil {
-				return err
-			}
-			page, err := c.Proposal(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			p := printing(cmd)
-			p.line("Votre voix est au journal\u00a0: %s. %s", "Your vote is in the log: %s. %s", choices[choice].In(p.lang), p.tally(page.Tally))
-			return p.err
-		},
-	})
 }

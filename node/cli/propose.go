@@ -1,11 +1,13 @@
 package cli
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"coulisse/crypto/dp"
+	"coulisse/node"
 	"coulisse/node/draft"
 	"coulisse/policies"
 	"coulisse/protocol"
@@ -18,11 +20,14 @@ import (
 // proposalFlags are a proposal as flags. Exactly one effect is asked for.
 type proposalFlags struct {
 	title, reason protocol.Text
-	closes        string
+	opens, closes string
+	amends        string
 
-	setPolicy, removePolicy, stewards, admit, expel, floors, charter string
-	threshold                                                        int
-	grant                                                            int64
+	setPolicy, removePolicy, floors, charter, fees string
+	stewards, workers                              string
+	admit, expel, suspend, reinstate, replace      string
+	threshold                                      int
+	grant                                          int64
 }
 
 func proposalNew(l speech) *cobra.Command {
@@ -37,12 +42,16 @@ func proposalNew(l speech) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			proposal, err := f.proposal(func() (protocol.Namespace, error) {
-				s, err := c.Status(cmd.Context())
-				return s.Namespace, err
-			})
+			proposal, err := f.proposal(func() (node.Status, error) { return c.Status(cmd.Context()) })
 			if err != nil {
 				return err
+			}
+			if f.amends != "" {
+				earlier, err := c.Proposal(cmd.Context(), f.amends)
+				if err != nil {
+					return err
+				}
+				proposal.Amends = earlier.ID
 			}
 			var id protocol.Hash
 			err = patiently(cmd, func() error { id, err = c.Propose(cmd.Context(), proposal); return err })
@@ -66,40 +75,72 @@ func (f *proposalFlags) define(l speech, cmd *cobra.Command) {
 	flags.StringVar(&f.title.EN, "title-en", "", l.say("titre en anglais", "title in English"))
 	flags.StringVar(&f.reason.FR, "reason-fr", "", l.say("pourquoi, en français", "why, in French"))
 	flags.StringVar(&f.reason.EN, "reason-en", "", l.say("pourquoi, en anglais", "why, in English"))
-	flags.StringVar(&f.closes, "closes", "", l.say("dans combien de temps le vote se ferme\u00a0: 14d, 36h\u00a0; le minimum de la charte court à partir de l'appui, laissez le temps de le trouver (par défaut\u00a0: ce minimum et 3 jours)",
-		"in how long the vote closes: 14d, 36h; the charter's minimum runs from the support, leave time to find it (by default: that minimum and 3 days)"))
+	flags.StringVar(&f.closes, "closes", "", l.say("quand le vote se ferme\u00a0: 14d, 36h, 2026-12-18\u00a0; le minimum de la charte court à partir de l'appui, laissez le temps de le trouver (par défaut\u00a0: ce minimum et 3 jours)",
+		"when the vote closes: 14d, 36h, 2026-12-18; the charter's minimum runs from the support, leave time to find it (by default: that minimum and 3 days)"))
+	flags.StringVar(&f.opens, "opens", "", l.say("quand le vote s'ouvre au plus tôt\u00a0: 2026-12-04, 3d (dès l'appui par défaut)", "when the vote opens at the earliest: 2026-12-04, 3d (on support by default)"))
+	flags.StringVar(&f.amends, "amends", "", l.say("la version que celle-ci remplace", "the version that this one takes the place of"))
 	flags.StringVar(&f.setPolicy, "set-policy", "", l.say("adopter une politique livrée (NOM) ou un FICHIER.cedar", "adopt a policy that ships (NAME) or a FILE.cedar"))
 	flags.StringVar(&f.removePolicy, "remove-policy", "", l.say("retirer une politique", "remove a policy"))
 	flags.StringVar(&f.stewards, "elect-stewards", "", l.say("élire des gardiens de clé\u00a0: a,b,c", "elect key stewards: a,b,c"))
 	flags.IntVar(&f.threshold, "threshold", 0, l.say("combien de gardiens doivent agir ensemble (la majorité par défaut)", "how many stewards must act together (a majority by default)"))
 	flags.StringVar(&f.admit, "admit", "", l.say("admettre l'organisation d'une CARTE.json", "admit the organisation of a CARD.json"))
 	flags.StringVar(&f.expel, "expel", "", l.say("exclure une organisation", "expel an organisation"))
+	flags.StringVar(&f.suspend, "suspend", "", l.say("suspendre une organisation", "suspend an organisation"))
+	flags.StringVar(&f.reinstate, "reinstate", "", l.say("rétablir une organisation suspendue", "reinstate a suspended organisation"))
+	flags.StringVar(&f.replace, "replace-card", "", l.say("donner à un membre les clés d'une nouvelle CARTE.json", "give a member the keys of a new CARD.json"))
+	flags.StringVar(&f.workers, "elect-workers", "", l.say("élire les deux dépositaires de parts\u00a0: a,b", "elect the two share workers: a,b"))
+	flags.StringVar(&f.fees, "set-fees", "", l.say("fixer les cotisations annuelles, d'un FICHIER.yaml (genre: cents)", "set the yearly fees, from a FILE.yaml (kind: cents)"))
 	flags.StringVar(&f.floors, "set-floors", "", l.say("changer les planchers, d'un FICHIER.yaml (ceux de «\u00a0charter template\u00a0», tous)", "change the floors, from a FILE.yaml (those of “charter template”, all of them)"))
 	flags.Int64Var(&f.grant, "grant-budget", 0, l.say("ajouter au budget, en nano-rho", "add to the budget, in nano-rho"))
 	flags.StringVar(&f.charter, "set-charter", "", l.say("changer la charte, d'un FICHIER.yaml comme celui de «\u00a0coulisse charter template\u00a0»", "change the charter, from a FILE.yaml as “coulisse charter template” prints"))
 }
 
-// proposal reads what was asked for; a charter is of the federation's namespace.
-func (f proposalFlags) proposal(namespace func() (protocol.Namespace, error)) (protocol.Proposal, error) {
+// proposal reads what was asked for; a charter is written from the one in force.
+func (f proposalFlags) proposal(status func() (node.Status, error)) (protocol.Proposal, error) {
 	p := protocol.Proposal{Title: f.title, Reason: f.reason}
 	if f.title.Check() != nil || f.reason.Check() != nil {
 		return p, command.Misused("Il faut un titre et une raison, en français et en anglais\u00a0: --title-fr, --title-en, --reason-fr, --reason-en.",
 			"It takes a title and a reason, in French and in English: --title-fr, --title-en, --reason-fr, --reason-en.")
 	}
-	if f.closes != "" { // else the node says, by the charter
-		span, err := draft.ParseSpan(f.closes)
-		if err != nil {
-			return p, command.Misused("--closes s'écrit 7d ou 36h.", "--closes is written 7d or 36h.")
-		}
-		p.Closes = protocol.At(time.Now().Add(span))
-	}
 	var err error
-	p.Effect, err = f.effect(namespace)
+	if p.Opens, err = instantOf("--opens", f.opens, 0); err != nil {
+		return p, err
+	}
+	if p.Closes, err = instantOf("--closes", f.closes, wholeDay); err != nil { // empty: the node says, by the charter
+		return p, err
+	}
+	p.Effect, err = f.effect(status)
 	return p, err
 }
 
+// wholeDay makes a bare date mean its last minute: what ends on the 18th ends
+// when the 18th does.
+const wholeDay = 23*time.Hour + 59*time.Minute
+
+// instantOf reads a date, in local time, or how long from now. A bare date is
+// its midnight and so much later.
+func instantOf(flag, text string, later time.Duration) (protocol.Millis, error) {
+	if text == "" {
+		return 0, nil
+	}
+	if span, err := draft.ParseSpan(text); err == nil {
+		return protocol.At(time.Now().Add(span)), nil
+	}
+	for _, form := range []string{"2006-01-02 15:04", "2006-01-02T15:04"} {
+		if at, err := time.ParseInLocation(form, text, time.Local); err == nil {
+			return protocol.At(at), nil
+		}
+	}
+	if at, err := time.ParseInLocation(time.DateOnly, text, time.Local); err == nil {
+		clock := time.Time{}.Add(later) // not a sum: some days have 23 hours
+		return protocol.At(time.Date(at.Year(), at.Month(), at.Day(), clock.Hour(), clock.Minute(), 0, 0, time.Local)), nil
+	}
+	return 0, command.Misused("%s s'écrit 7d, 36h, 2026-12-04 ou \"2026-12-04 18:00\" (heure locale).",
+		"%s is written 7d, 36h, 2026-12-04 or \"2026-12-04 18:00\" (local time).", flag)
+}
+
 // effect reads the one effect that was asked for.
-func (f proposalFlags) effect(namespace func() (protocol.Namespace, error)) (protocol.Effect, error) {
+func (f proposalFlags) effect(status func() (node.Status, error)) (protocol.Effect, error) {
 	var effects []func(*protocol.Effect) error
 	ask := func(asked bool, effect func(*protocol.Effect) error) {
 		if asked {
@@ -109,14 +150,19 @@ func (f proposalFlags) effect(namespace func() (protocol.Namespace, error)) (pro
 	ask(f.setPolicy != "", f.policy)
 	ask(f.removePolicy != "", func(e *protocol.Effect) error { e.RemovePolicy = protocol.PolicyName(f.removePolicy); return nil })
 	ask(f.stewards != "", f.roll)
-	ask(f.admit != "", f.admission)
+	ask(f.workers != "", f.workerRoll)
+	ask(f.admit != "", func(e *protocol.Effect) (err error) { e.Admit, err = cardOf(f.admit); return err })
+	ask(f.replace != "", func(e *protocol.Effect) (err error) { e.ReplaceCard, err = cardOf(f.replace); return err })
+	ask(f.suspend != "", func(e *protocol.Effect) error { e.Suspend = protocol.MemberID(f.suspend); return nil })
+	ask(f.reinstate != "", func(e *protocol.Effect) error { e.Reinstate = protocol.MemberID(f.reinstate); return nil })
+	ask(f.fees != "", f.setFees)
 	ask(f.expel != "", func(e *protocol.Effect) error { e.Expel = protocol.MemberID(f.expel); return nil })
 	ask(f.floors != "", f.setFloors)
 	ask(f.grant != 0, func(e *protocol.Effect) error {
 		e.GrantBudget = &protocol.Grant{NanoRho: dp.NanoRho(f.grant)}
 		return nil
 	})
-	ask(f.charter != "", func(e *protocol.Effect) error { return f.setCharter(e, namespace) })
+	ask(f.charter != "", func(e *protocol.Effect) error { return f.setCharter(e, status) })
 	var e protocol.Effect
 	if len(effects) != 1 {
 		return e, command.Misused("Une proposition change exactement une chose\u00a0: voyez les options de «\u00a0coulisse proposal new --help\u00a0».",
@@ -165,17 +211,41 @@ func (f proposalFlags) roll(e *protocol.Effect) error {
 	return nil
 }
 
-func (f proposalFlags) admission(e *protocol.Effect) error {
-	raw, err := readFile(f.admit, protocol.MaxDocument)
+func (f proposalFlags) workerRoll(e *protocol.Effect) error {
+	first, second, ok := strings.Cut(f.workers, ",")
+	if !ok {
+		return command.Misused("--elect-workers nomme deux membres\u00a0: a,b.", "--elect-workers names two members: a,b.")
+	}
+	e.ElectWorkers = &protocol.WorkerRoll{First: protocol.MemberID(strings.TrimSpace(first)), Second: protocol.MemberID(strings.TrimSpace(second))}
+	return nil
+}
+
+func (f proposalFlags) setFees(e *protocol.Effect) error {
+	text, err := readFile(f.fees, draft.MaxFile)
 	if err != nil {
 		return err
 	}
-	card, err := protocol.DecodeFile[protocol.Signed[protocol.Card]](raw)
+	yearly, err := draft.Decode[map[protocol.MemberKind]int64](text)
 	if err != nil {
 		return inWords(err)
 	}
-	e.Admit = &card
+	e.SetFees = &protocol.Fees{}
+	for _, kind := range slices.Sorted(maps.Keys(yearly)) {
+		e.SetFees.Yearly = append(e.SetFees.Yearly, protocol.Fee{Kind: kind, Cents: yearly[kind]})
+	}
 	return nil
+}
+
+func cardOf(file string) (*protocol.Signed[protocol.Card], error) {
+	raw, err := readFile(file, protocol.MaxDocument)
+	if err != nil {
+		return nil, err
+	}
+	card, err := protocol.DecodeFile[protocol.Signed[protocol.Card]](raw)
+	if err != nil {
+		return nil, inWords(err)
+	}
+	return &card, nil
 }
 
 func (f proposalFlags) setFloors(e *protocol.Effect) error {
@@ -188,16 +258,16 @@ func (f proposalFlags) setFloors(e *protocol.Effect) error {
 	return err
 }
 
-func (f proposalFlags) setCharter(e *protocol.Effect, namespace func() (protocol.Namespace, error)) error {
+func (f proposalFlags) setCharter(e *protocol.Effect, status func() (node.Status, error)) error {
 	text, err := readFile(f.charter, draft.MaxFile)
 	if err != nil {
 		return err
 	}
-	own, err := namespace()
+	present, err := status()
 	if err != nil {
 		return err
 	}
-	charter, err := charterfile.Parse(text, own)
-	e.SetCharter = &charter
+	charter, err := charterfile.Parse(text, present.Namespace)
+	e.SetCharter = &protocol.CharterChange{Charter: charter, From: present.Charter}
 	return err
 }

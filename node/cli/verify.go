@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"path/filepath"
 
 	"coulisse/node"
@@ -99,6 +100,10 @@ func proposalVerify(l speech) *cobra.Command {
 func (p *printer) chain(chain record.Chain, federationID protocol.Hash) {
 	var rows [][]string
 	for _, d := range chain.Decisions {
+		if d.Act != nil {
+			rows = append(rows, []string{p.number(int64(d.Number)), p.instant(d.ClosedAt), p.say("fait", "done"), "–", p.act(*d.Act)})
+			continue
+		}
 		proposal, err := protocol.Peek(d.Proposal)
 		if err != nil {
 			p.err = err
@@ -114,4 +119,15 @@ func (p *printer) chain(chain record.Chain, federationID protocol.Hash) {
 		"Counted again from the founding %s: %d decisions, every signature and every ballot.", federationID.Short(), len(rows))
 	p.blank()
 	p.table([]protocol.Text{text("N°", "NO"), text("FERMÉE", "CLOSED"), text("ISSUE", "OUTCOME"), text("DÉCOMPTE", "COUNT"), text("TITRE", "TITLE")}, rows)
+}
+
+// act says what was done without a vote.
+func (p *printer) act(a protocol.Act) string {
+	switch {
+	case a.KeyChange != nil:
+		return fmt.Sprintf(p.say("%s a changé de clés", "%s changed its keys"), a.KeyChange.By)
+	case a.Leave != nil:
+		return fmt.Sprintf(p.say("%s a quitté la fédération", "%s left the federation"), a.Leave.By)
+	}
+	return p.say("les répliques du coordonnateur ont changé", "the coordinator's replicas changed")
 }

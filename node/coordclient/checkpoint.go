@@ -27,7 +27,7 @@ func checkpoint(ctx context.Context, stub wire.CoordinatorClient) ([]byte, error
 // verified; nothing for those that do not answer.
 func (c *Client) EachCheckpoint(ctx context.Context) [][]byte {
 	var notes [][]byte
-	for _, address := range c.cfg.Addresses {
+	for _, address := range c.everywhere() {
 		err := c.try(ctx, address, func(ctx context.Context, stub wire.CoordinatorClient) error {
 			note, err := checkpoint(ctx, stub)
 			if err == nil {

@@ -14,11 +14,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
 	"coulisse/protocol"
 	"coulisse/protocol/refusal"
+	"coulisse/protocol/telemetry"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
@@ -48,10 +50,12 @@ type Client struct {
 	// tls is the configuration for a replica at a host.
 	tls func(host string) *tls.Config
 
-	// mu guards the connections and the guess at who leads.
-	mu     sync.Mutex
-	conns  map[string]*grpc.ClientConn
-	leader string
+	// mu guards where the replicas are, the connections and the guess at who
+	// leads.
+	mu        sync.Mutex
+	addresses []string
+	conns     map[string]*grpc.ClientConn
+	leader    string
 	// size is how many entries a leader has said that the log has; see follow.go.
 	size int64
 
@@ -73,7 +77,7 @@ const maxReplicas = 32
 // New returns a client. It dials nothing yet.
 func New(cfg Config) *Client {
 	return &Client{
-		cfg: cfg, tls: func(string) *tls.Config { return cfg.TLS() },
+		cfg: cfg, tls: func(string) *tls.Config { return cfg.TLS() }, addresses: slices.Clone(cfg.Addresses),
 		conns: map[string]*grpc.ClientConn{}, outbox: outbox{filled: make(chan struct{}, 1)},
 	}
 }
@@ -86,6 +90,29 @@ func (c *Client) Close() {
 		conn.Close()
 		delete(c.conns, address)
 	}
+}
+
+// Move says where the replicas are from now on. Calls under way at one that is
+// gone are made again elsewhere.
+func (c *Client) Move(addresses []string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.addresses = slices.Clone(addresses)
+	for address, conn := range c.conns {
+		if !slices.Contains(addresses, address) {
+			conn.Close()
+			delete(c.conns, address)
+		}
+	}
+	if !slices.Contains(addresses, c.leader) {
+		c.leader = ""
+	}
+}
+
+func (c *Client) everywhere() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addresses
 }
 
 // Reconnect drops every connection, so that the next call shows the node's
@@ -116,7 +143,7 @@ func (c *Client) stub(address string) (wire.CoordinatorClient, error) {
 // server allows a ping every 30 seconds.
 func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(address,
-		grpc.WithTransportCredentials(credentials.NewTLS(config)),
+		grpc.WithTransportCredentials(credentials.NewTLS(config)), telemetry.Client(),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswer)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 5 * time.Second},
@@ -134,11 +161,11 @@ func dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 func (c *Client) order() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	addresses := make([]string, 0, len(c.cfg.Addresses)+1)
+	addresses := make([]string, 0, len(c.addresses)+1)
 	if c.leader != "" {
 		addresses = append(addresses, c.leader)
 	}
-	for _, a := range c.cfg.Addresses {
+	for _, a := range c.addresses {
 		if a != c.leader {
 			addresses = append(addresses, a)
 		}
@@ -285,6 +312,12 @@ func (c *Client) Reign(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("%s/%d", reply.GetReplica(), reply.GetTerm()), nil
+}
+
+// Extent is how many entries the leader's log has.
+func (c *Client) Extent(ctx context.Context) (int64, error) {
+	_, reply, err := c.ask(ctx)
+	return reply.GetLogSize(), err
 }
 
 func (c *Client) findLeader(ctx context.Context) (string, error) {

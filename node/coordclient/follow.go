@@ -24,7 +24,8 @@ const lookAround = 15 * time.Second
 func (c *Client) Follow(ctx context.Context, next func() int64, take func(entry []byte) error) error {
 	pause := firstPause
 	for turn := 0; ; turn++ {
-		address := c.cfg.Addresses[turn%len(c.cfg.Addresses)]
+		addresses := c.everywhere()
+		address := addresses[turn%len(addresses)]
 		from := next()
 		err, final := c.followOne(ctx, address, next, take)
 		if final || ctx.Err() != nil {

@@ -15,7 +15,7 @@ import (
 // federation is a view with three houses, a festival, a newspaper, and a house
 // that left.
 func federation() governance.View {
-	member := func(id protocol.MemberID, kind protocol.MemberKind, left int) governance.Member {
+	member := func(id protocol.MemberID, kind protocol.MemberKind, left protocol.Millis) governance.Member {
 		return governance.Member{Card: protocol.Card{ID: id, Kind: kind}, Left: left}
 	}
 	return governance.View{

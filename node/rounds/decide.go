@@ -1,6 +1,7 @@
 package rounds
 
 import (
+	"coulisse/crypto/dp"
 	"coulisse/policies"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -21,23 +22,24 @@ func (r *Rounds) Decide(hash protocol.Hash, m protocol.Manifest, initiator proto
 		if err != nil {
 			return err
 		}
-		set, err := adopted(view)
+		set, err := Adopted(view)
 		if err != nil {
 			return err
 		}
-		request, err := request(tx, view, hash, m, initiator, at)
+		ledger, err := federation.ReadLedger(tx)
 		if err != nil {
 			return err
 		}
-		decision = set.With(own).Decide(request)
+		asked := Asked{Hash: hash, Manifest: m, Initiator: initiator, At: at, Left: ledger.Left()}
+		decision = set.With(own).Decide(Request(tx, view, asked))
 		return nil
 	})
 	return decision, err
 }
 
-// adopted is the policies in force. One that does not parse here was written
+// Adopted is the policies in force. One that does not parse here was written
 // for a newer version: nothing is permitted until this node is upgraded.
-func adopted(view governance.View) (policies.Set, error) {
+func Adopted(view governance.View) (policies.Set, error) {
 	var texts []policies.Policy
 	for _, p := range view.Policies {
 		parsed, err := policies.Parse(p.Name, p.Text)
@@ -50,21 +52,28 @@ func adopted(view governance.View) (policies.Set, error) {
 	return policies.NewSet(texts...)
 }
 
-func request(tx federation.Tx, view governance.View, hash protocol.Hash, m protocol.Manifest, initiator protocol.MemberID, at protocol.Millis) (policies.Request, error) {
-	ledger, err := federation.ReadLedger(tx)
-	if err != nil {
-		return policies.Request{}, err
-	}
-	request := policies.About(m, initiator, func(id protocol.MemberID) policies.Party {
+// Asked is a manifest with what the log says of its place: who asked, when, and
+// what the budget had left without it.
+type Asked struct {
+	Hash      protocol.Hash // zero for a manifest that is not proposed yet
+	Manifest  protocol.Manifest
+	Initiator protocol.MemberID
+	At        protocol.Millis
+	Left      dp.NanoRho
+}
+
+// Request is what every participant asks the policies about a manifest.
+func Request(tx federation.Tx, view governance.View, a Asked) policies.Request {
+	request := policies.About(a.Manifest, a.Initiator, func(id protocol.MemberID) policies.Party {
 		member, _ := view.Member(id)
 		return policies.Party{ID: id, Kind: member.Card.Kind, GoodStanding: member.Active()}
 	})
 	request.Federation = view.Charter.Namespace
-	request.At = at
-	request.BudgetLeft = ledger.Left()
+	request.At = a.At
+	request.BudgetLeft = a.Left
 	request.Floors = view.Charter.Floors
-	request.RecentLabels = policies.Counted(recentLabels(tx, hash, m, at))
-	return request, nil
+	request.RecentLabels = policies.Counted(recentLabels(tx, a.Hash, a.Manifest, a.At))
+	return request
 }
 
 // recentLabels counts, for the recipient of this manifest that has had most,

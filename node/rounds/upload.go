@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
+	"coulisse/crypto/durable"
 	"coulisse/crypto/oprf"
 	"coulisse/crypto/seal"
 	"coulisse/node/author"
@@ -35,7 +35,7 @@ func (r *Rounds) keep(id protocol.RoundID, name string, secret []byte) error {
 	if err := os.MkdirAll(r.folder(id), 0o700); err != nil {
 		return err
 	}
-	if err := syncFolder(r.cfg.Dir); err != nil { // in which the folder may be new
+	if err := durable.SyncFolder(r.cfg.Dir); err != nil { // in which the folder may be new
 		return err
 	}
 	return seal.WriteFile(filepath.Join(r.folder(id), name), []seal.Recipient{r.cfg.Identity.Recipient()}, secret)
@@ -224,19 +224,7 @@ func (r *Rounds) finishUpload(ctx context.Context, writer *match.Writer, h match
 		return protocol.Hash{}, err
 	}
 	// Its name must survive a power cut before its digest is announced.
-	return receipt.Digest, syncFolder(filepath.Dir(path))
-}
-
-// syncFolder makes new names survive a power cut. Windows cannot and need not.
-func syncFolder(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	folder, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(folder.Sync(), folder.Close())
+	return receipt.Digest, durable.SyncFolder(filepath.Dir(path))
 }
 
 func (r *Rounds) finishRows(ctx context.Context, writer *match.Writer, h match.Header, upload *os.File, recipient bool) (match.Receipt, error) {

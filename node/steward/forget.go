@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"coulisse/crypto/seal"
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 )
@@ -44,7 +44,7 @@ func (s *Steward) forget(c federation.Ceremony, needed []protocol.Attempt) error
 		return err
 	}
 	for _, entry := range entries {
-		if seal.IsTemporary(entry.Name()) { // a crash left it, with a secret in it
+		if durable.IsTemporary(entry.Name()) { // a crash left it, with a secret in it
 			if err := os.Remove(filepath.Join(s.cfg.Dir, entry.Name())); err != nil {
 				return err
 			}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"coulisse/crypto/durable"
 	"coulisse/crypto/oprf"
 	"coulisse/crypto/seal"
 	"coulisse/node/warehouse"
@@ -50,7 +51,7 @@ func OpenCache(dir string, identity *seal.Identity, epoch protocol.Epoch) (*Cach
 		return nil, fmt.Errorf("open the tokens: %w", err)
 	}
 	for _, entry := range entries { // in order of their names
-		if seal.IsTemporary(entry.Name()) {
+		if durable.IsTemporary(entry.Name()) {
 			if err := os.Remove(filepath.Join(c.dir, entry.Name())); err != nil {
 				return nil, fmt.Errorf("open the tokens: %w", err)
 			}

@@ -3,9 +3,9 @@ package witness
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/checkpoint"
 	"coulisse/protocol/federation"
@@ -49,12 +49,12 @@ func (w *Witness) Compare(theirs, ours *checkpoint.Checkpoint) error {
 		return err
 	}
 	defer w.wake()
-	path := filepath.Join(w.dir, fmt.Sprintf("evidence-fork-%s.json", protocol.HashOf(fork).Short()))
+	path := filepath.Join(w.dir, fmt.Sprintf(evidencePrefix+"fork-%s.json", protocol.HashOf(fork).Short()))
 	w.stopped = protocol.Refuse(ErrEvidence,
 		"une réplique du coordonnateur a signé, pour les %d premières entrées, une autre histoire que celle que ce nœud a reçue; il ne suit plus le journal et ne signe plus rien; la preuve est dans %s; comparez vos têtes de journal avec un autre membre, et prévenez le conseil de la coopérative",
 		"a replica of the coordinator has signed another history of the first %d entries than the one that this node was given; it no longer follows the log and signs nothing more; the evidence is in %s; compare log heads with another member, and tell the co-operative's board",
 		size, path)
-	if err := os.WriteFile(path, fork, 0o600); err != nil {
+	if err := durable.WriteFile(path, fork); err != nil {
 		return errors.Join(w.stopped, err)
 	}
 	return w.stopped

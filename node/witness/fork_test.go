@@ -62,6 +62,12 @@ func TestTwoHistoriesAreEvidence(t *testing.T) {
 				t.Error("compares on:", err)
 			}
 			convicts(t, ours, last, evidence(t, dir))
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if w = open(t, dir, ours.Federation); !errors.Is(w.Err(), witness.ErrEvidence) {
+				t.Error("a restart made it forget:", w.Err())
+			}
 		})
 	}
 }

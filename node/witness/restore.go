@@ -8,7 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/tlog"
@@ -21,6 +23,9 @@ const fileSigned = "signed.json"
 
 func (w *Witness) restore() error {
 	if err := w.replay(); err != nil {
+		return err
+	}
+	if err := w.recallEvidence(); err != nil {
 		return err
 	}
 	text, err := os.ReadFile(filepath.Join(w.dir, fileSigned))
@@ -37,8 +42,28 @@ func (w *Witness) restore() error {
 		return nil // checked when the log has come so far
 	}
 	// The node goes on serving its member, and signs and follows nothing.
-	if err := w.checkAt(w.signed); err != nil {
+	if err := w.checkAt(w.signed); err != nil && w.stopped == nil {
 		w.stopped = fmt.Errorf("%w: %w; the log is in %s", ErrEvidence, err, filepath.Join(w.dir, fileLog))
+	}
+	return nil
+}
+
+// recallEvidence keeps a node that was stopped by what it was shown from
+// following on after a restart, until its operator has moved the file away.
+func (w *Witness) recallEvidence() error {
+	entries, err := os.ReadDir(w.dir)
+	if err != nil {
+		return fmt.Errorf("look for evidence: %w", err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), evidencePrefix) {
+			continue
+		}
+		path := filepath.Join(w.dir, e.Name())
+		w.stopped = protocol.Refuse(ErrEvidence,
+			"ce nœud a gardé dans %s ce qui prouve que le coordonnateur a montré une autre histoire, ou une entrée contraire aux règles; il ne suit plus le journal et ne signe plus rien; montrez ce fichier au conseil de la coopérative, et, l'affaire réglée, déplacez-le ailleurs puis redémarrez le nœud",
+			"this node keeps in %s what proves that the coordinator showed another history, or an entry against the rules; it no longer follows the log and signs nothing more; show this file to the co-operative's board and, once the matter is settled, move it elsewhere and start the node again", path)
+		break
 	}
 	return nil
 }
@@ -46,24 +71,23 @@ func (w *Witness) restore() error {
 func (w *Witness) replay() error {
 	lines := bufio.NewReaderSize(w.file, 64<<10)
 	var bad error // of the last line
-	for {
-		line, err := lines.ReadBytes('\n')
-		if errors.Is(err, io.EOF) {
-			break // an empty rest, or a line without its end
-		}
-		if err != nil {
+	for more := true; more; {
+		var block [][]byte
+		var err error
+		if block, more, err = readBlock(lines); err != nil {
 			return fmt.Errorf("read the node's copy of the log: %w", err)
 		}
-		if bad == nil {
-			bad = w.verify(line[:len(line)-1])
-		} else {
-			return w.damaged(bad) // more follows: it was not being taken
-		}
-		if errors.Is(bad, ErrForeign) {
-			return w.damaged(bad)
-		}
-		if bad == nil {
-			w.whole += int64(len(line))
+		federation.VerifyEntriesAhead(&w.memory, block)
+		for _, line := range block {
+			if bad != nil {
+				return w.damaged(bad) // more follows: it was not being taken
+			}
+			if bad = w.verify(line); errors.Is(bad, ErrForeign) {
+				return w.damaged(bad)
+			}
+			if bad == nil {
+				w.whole += int64(len(line)) + 1
+			}
 		}
 	}
 	if err := w.file.Truncate(w.whole); err != nil {
@@ -71,6 +95,25 @@ func (w *Witness) replay() error {
 	}
 	return nil
 }
+
+// readBlock reads some lines, without their ends, and whether there may be
+// more. A line without its end is left out: it was being written.
+func readBlock(lines *bufio.Reader) (block [][]byte, more bool, err error) {
+	for size := 0; size < blockBytes; {
+		line, err := lines.ReadBytes('\n')
+		if errors.Is(err, io.EOF) {
+			return block, false, nil
+		}
+		if err != nil {
+			return nil, false, err
+		}
+		block, size = append(block, line[:len(line)-1]), size+len(line)
+	}
+	return block, true, nil
+}
+
+// blockBytes is how much of the log is verified together.
+const blockBytes = 256 << 10
 
 func (w *Witness) damaged(reason error) error {
 	return fmt.Errorf("the node's copy of the log is damaged: %w; move the file %s away and start the node again, it will fetch a fresh copy",
@@ -131,14 +174,5 @@ func (w *Witness) keepSigned(head protocol.Head) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(w.dir, "."+fileSigned+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already once it was renamed
-	_, err = file.Write(text)
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), filepath.Join(w.dir, fileSigned))
+	return durable.WriteFile(filepath.Join(w.dir, fileSigned), text)
 }

@@ -17,8 +17,10 @@ import (
 	"sync"
 	"time"
 
+	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/governance"
 )
 
 var (
@@ -35,7 +37,10 @@ var (
 	ErrForeign = errors.New("the log belongs to another federation than the one this node enrolled with")
 )
 
-const fileLog = "log.jsonl"
+const (
+	fileLog        = "log.jsonl"
+	evidencePrefix = "evidence-"
+)
 
 // Bounds of an entry, in bytes: its document and the frame. The genesis holds
 // every founder's card.
@@ -149,7 +154,10 @@ func (w *Witness) take(raw []byte) error {
 	if _, err := w.file.WriteAt(line, w.whole); err != nil {
 		return errors.Join(fmt.Errorf("keep an entry of the log: %w", err), w.file.Truncate(w.whole))
 	}
-	if err := w.verify(raw); err != nil {
+	if err := w.verify(raw); errors.Is(err, governance.ErrRules) {
+		// No evidence of anything: an upgraded node takes the same entry.
+		return errors.Join(err, w.file.Truncate(w.whole))
+	} else if err != nil {
 		return errors.Join(w.stop(raw, err), w.file.Truncate(w.whole))
 	}
 	w.whole += int64(len(line))
@@ -163,10 +171,10 @@ func (w *Witness) take(raw []byte) error {
 // stop keeps what the coordinator handed out, beside earlier evidence. mu is
 // held.
 func (w *Witness) stop(raw []byte, reason error) error {
-	name := fmt.Sprintf("evidence-%d-%s.json", federation.Size(&w.memory), protocol.HashOf(raw).Short())
+	name := fmt.Sprintf(evidencePrefix+"%d-%s.json", federation.Size(&w.memory), protocol.HashOf(raw).Short())
 	path := filepath.Join(w.dir, name)
 	w.stopped = fmt.Errorf("%w: %w; the entry is in %s", ErrEvidence, reason, path)
-	if err := os.WriteFile(path, raw, 0o600); err != nil {
+	if err := durable.WriteFile(path, raw); err != nil {
 		w.stopped = errors.Join(fmt.Errorf("%w: %w", ErrEvidence, reason), err)
 	}
 	return w.stopped
