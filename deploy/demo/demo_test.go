@@ -16,6 +16,7 @@ import (
 
 	"coulisse/node"
 	"coulisse/protocol"
+	"coulisse/protocol/federation"
 )
 
 // program builds the program as a stranger does, once.
@@ -206,7 +207,7 @@ func killed(f *Federation, p *Process) error {
 func ballotsComeIn(ctx context.Context, f *Federation) error {
 	return await(ctx, func(ctx context.Context) (bool, error) {
 		list, err := f.ask(newspaper).Proposals(ctx)
-		return len(list) > 0 && list[0].State == node.StateOpen && list[0].Tally.For > 0, err
+		return len(list) > 0 && list[0].State == federation.ProposalOpen && list[0].Tally.For > 0, err
 	})
 }
 

@@ -20,7 +20,7 @@ var (
 
 	foundTitle = text("Fonder la fédération", "Found the federation")
 	foundTale  = text(
-		"Chaque organisation crée ses propres clés et signe la charte. L’empreinte de ce que toutes ont signé nomme la fédération\u00a0: un nœud ne parle à aucun coordonnateur qui ne peut la montrer, et ne suit aucun registre qui ne commence par elle.",
+		"Chaque organisation crée ses propres clés et signe la charte. L’empreinte de ce que toutes ont signé nomme la fédération\u00a0: un nœud ne parle à aucun coordonnateur qui ne peut la montrer, et ne suit aucun journal qui ne commence par elle.",
 		"Each organisation makes its own keys and signs the charter. The hash of what they have all signed names the federation: a node speaks to no coordinator that cannot show it, and follows no log that does not begin with it.")
 )
 
@@ -118,7 +118,7 @@ func (s *story) startReplicas(ctx context.Context) error {
 		return leader != nil, err
 	})
 	if err == nil {
-		s.done(text("Trois répliques du coordonnateur tiennent le registre", "Three replicas of the coordinator keep the log"))
+		s.done(text("Trois répliques du coordonnateur tiennent le journal", "Three replicas of the coordinator keep the log"))
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"coulisse/node"
 	"coulisse/policies"
 	"coulisse/protocol"
+	"coulisse/protocol/federation"
 )
 
 var (
@@ -192,7 +193,7 @@ func (s *story) vote(ctx context.Context, m motion, id string) error {
 func (s *story) open(ctx context.Context, member protocol.MemberID, id string) error {
 	return await(ctx, func(ctx context.Context) (bool, error) {
 		page, err := s.f.ask(member).Proposal(ctx, id)
-		return page.State == node.StateOpen, ignoreFault(err)
+		return page.State == federation.ProposalOpen, ignoreFault(err)
 	})
 }
 

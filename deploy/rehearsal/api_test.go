@@ -177,12 +177,12 @@ func votesOverSocket(t *testing.T, ctx context.Context, f *rehearsal.Federation,
 	}
 	f.Eventually("the open vote", func() bool {
 		page, err := c.Proposal(ctx, id.Short())
-		return err == nil && page.State == node.StateOpen
+		return err == nil && page.State == federation.ProposalOpen
 	})
-	if err := c.Vote(ctx, id.Short(), protocol.For); err != nil {
+	if err := c.Vote(ctx, id.Short(), api.Ballot{Choice: protocol.For}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Vote(ctx, id.Short(), protocol.Against); err == nil {
+	if err := c.Vote(ctx, id.Short(), api.Ballot{Choice: protocol.Against}); err == nil {
 		t.Error("a ballot was changed")
 	}
 	for _, m := range f.Members[1:] {
@@ -190,7 +190,7 @@ func votesOverSocket(t *testing.T, ctx context.Context, f *rehearsal.Federation,
 	}
 	f.Decided(id)
 	page, err := c.Proposal(ctx, id.String())
-	if err != nil || page.State != node.StateCarried || page.Outcome == nil || !page.Outcome.Recounted || len(page.Lines) == 0 || len(page.Ballots) != 3 {
+	if err != nil || page.State != federation.ProposalCarried || page.Outcome == nil || !page.Outcome.Recounted || len(page.Lines) == 0 || len(page.Ballots) != 3 {
 		t.Errorf("%+v, %v", page, err)
 	}
 	f.Decide(protocol.Effect{ElectStewards: &protocol.StewardRoll{Members: houses[:2], Threshold: 2}})

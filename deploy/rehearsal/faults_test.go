@@ -34,7 +34,7 @@ func TestFaults(t *testing.T) {
 		f.Decided(id)
 		f.StartReplica(leader)
 		page, err := f.Members[0].Node.Proposal(id.String())
-		if err != nil || page.State != node.StateCarried || len(page.Ballots) != len(f.Members) {
+		if err != nil || page.State != federation.ProposalCarried || len(page.Ballots) != len(f.Members) {
 			t.Fatalf("%d of %d ballots, %s: %v", len(page.Ballots), len(f.Members), page.State, err)
 		}
 	})

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"coulisse/node"
 	"coulisse/node/importer"
 	"coulisse/protocol"
+	"coulisse/protocol/federation"
 	"coulisse/protocol/governance"
 )
 
@@ -79,7 +81,7 @@ func Charter() protocol.Charter {
 	return protocol.Charter{
 		Namespace: "repetition",
 		Name:      protocol.Text{FR: "Fédération de répétition", EN: "Rehearsal federation"},
-		Ordinary:  vote, Special: special,
+		Ordinary:  vote, Special: special, Cosigners: 1, MaxProxies: 2,
 		Floors: protocol.Floors{MinMembers: 2, MinParticipants: 3, MinSize: 50, MinVariance: 100, MaxRoundCost: 5_000_000},
 		Budget: protocol.Budget{Total: 100_000_000, DeltaExponent: 9}, Allowance: 1_000_000,
 	}
@@ -203,14 +205,32 @@ func (f *Federation) Leader() int {
 	f.tb.Helper()
 	leader := -1
 	f.Eventually("a leader", func() bool {
-		for i, s := range f.Office.Status(context.Background()) {
-			if s.State == "leader" && f.replicas[i] != nil {
+		for _, s := range f.Office.Status(context.Background()) {
+			if i := f.place(s.ID); s.State == "leader" && f.replicas[i] != nil {
 				leader = i
 			}
 		}
 		return leader >= 0
 	})
 	return leader
+}
+
+func (f *Federation) place(id protocol.ReplicaID) int {
+	return slices.IndexFunc(f.peers, func(p consensus.Peer) bool { return p.ID == id })
+}
+
+// JoinReplica prepares a new replica out of the folder of another, starts it
+// and returns its place and its card. Nobody lets it in yet.
+func (f *Federation) JoinReplica(from int) (int, protocol.Replica) {
+	f.tb.Helper()
+	i := len(f.peers)
+	peer := consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("replique-%d", i+1)), Address: consensus.Address(freeAddress(f.tb))}
+	f.peers, f.replicas = append(f.peers, peer), append(f.replicas, nil)
+	card, err := coordinator.PrepareReplica(filepath.Join(f.coordinatorDir(), string(peer.ID)),
+		filepath.Join(f.coordinatorDir(), string(f.peers[from].ID)), peer, time.Now())
+	f.must(err)
+	f.StartReplica(i)
+	return i, card
 }
 
 func (f *Federation) enroll(m *Member) {
@@ -316,9 +336,9 @@ func (f *Federation) Vote(m *Member, id protocol.Hash, choice protocol.Choice) {
 	defer cancel()
 	f.Eventually("the open vote at "+string(m.ID), func() bool {
 		page, err := m.Node.Proposal(id.String())
-		return err == nil && page.State == node.StateOpen
+		return err == nil && page.State == federation.ProposalOpen
 	})
-	f.must(m.Node.Vote(ctx, id.String(), choice))
+	f.must(m.Node.Vote(ctx, id.String(), choice, ""))
 }
 
 // Decided waits until every running node has counted a decision.

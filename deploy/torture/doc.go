@@ -1,6 +1,6 @@
 // Package torture runs a federation on a bad network and bad machines, and
 // judges what its members were told. Replicas are child processes that are
-// killed, frozen and given wrong clocks; a proxy stands before each of them,
+// killed, frozen, upgraded and given wrong clocks; a proxy stands before each of them,
 // and between every two, and delays, cuts up, drops and holds back what
 // passes. Members meanwhile propose and vote through a node's own client and
 // witness.

@@ -128,6 +128,15 @@ var faults = []fault{
 		others(leader, func(j int) { tw.replicas[j].jump(ahead) })
 		tw.kill(lasting, leader)
 	}},
+	{"a replica comes back with a wrong clock", func(tw *town, lasting context.Context, _ int, random *rand.Rand) {
+		victim := tw.replicas[random.IntN(3)]
+		victim.end(syscall.SIGKILL)
+		victim.jump([]time.Duration{-time.Hour, time.Hour}[random.IntN(2)])
+		if err := victim.start(); err != nil {
+			tw.t.Error(err)
+		}
+		<-lasting.Done()
+	}},
 }
 
 // disturb strikes with every fault once, in the seed's order, and again, until

@@ -33,6 +33,7 @@ type board struct {
 	proposed int
 	cast     map[protocol.Hash]map[protocol.MemberID]protocol.Choice // acknowledged
 	closing  bool
+	brief    int // votes that not all could take part in
 }
 
 // task is a proposal to support, or to vote on.
@@ -100,6 +101,13 @@ func (b *board) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.closing = true
+}
+
+// reopen lets the members go on after a close.
+func (b *board) reopen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closing = false
 }
 
 // done reports whether every proposal that was opened has every vote.

@@ -4,6 +4,7 @@ package torture
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -90,6 +91,7 @@ func beReplica() error {
 type replica struct {
 	id                    protocol.ReplicaID
 	dir, listen, founding string
+	program               string // this one if empty
 	// fallen hears of a life that ended without being told to.
 	fallen func(protocol.ReplicaID, error)
 
@@ -113,7 +115,7 @@ func (r *replica) start() error {
 		return err
 	}
 	defer log.Close() // the child has its own
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(cmp.Or(r.program, os.Args[0]))
 	cmd.Env = append(os.Environ(), envDir+"="+r.dir, envListen+"="+r.listen, envFounding+"="+r.founding,
 		fmt.Sprintf("%s=%d", envClock, r.ahead.Milliseconds()))
 	cmd.Stdout, cmd.Stderr = log, log

@@ -32,7 +32,7 @@ const shortTime = 11 * time.Second
 
 func settings(t *testing.T) (seed uint64, length time.Duration, short bool) {
 	t.Helper()
-	seed, length, short = 7, shortTime, true
+	seed, length, short = 11, shortTime, true
 	var err error
 	if text := os.Getenv("TORTURE_SEED"); text != "" {
 		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
@@ -67,6 +67,10 @@ func TestTorture(t *testing.T) {
 	for i := range tw.members {
 		work.Go(func() { tw.work(working, b, i, rand.New(rand.NewPCG(seed, uint64(i)))) })
 	}
+	late, inTime := 0, 0
+	if !short {
+		work.Go(func() { late, inTime = tw.briefly(working, b, length) })
+	}
 	striking, stopStriking := context.WithTimeout(context.Background(), length)
 	struck := tw.disturb(striking, observer, rand.New(rand.NewPCG(seed, 99)), short)
 	stopStriking()
@@ -81,6 +85,8 @@ func TestTorture(t *testing.T) {
 	}
 	tw.repair()
 	tw.check(b, struck, observer)
+	t.Logf("%d brief votes: %d ballots in time, %d late ones refused", b.brief, inTime, late)
+	t.Logf("TORTURE_SEED=%d", seed)
 }
 
 // check is what must hold in the end.
@@ -100,11 +106,13 @@ func (tw *town) check(b *board, struck map[string]int, o *observer) {
 		}
 	}
 	acknowledged := tw.checkAcknowledged(all[0].LogSize)
+	tw.checkTimes(all[0].LogSize)
 	ballots := tw.checkVotes(b)
 	result, operations := tw.history.judge(tw.places(all[0].LogSize), all[0].LogSize)
 	if result != porcupine.Ok {
 		t.Errorf("no order explains what the members saw in %d operations: %s", operations, result)
 	}
+	gap, from := tw.history.gap()
 	verdict := "0 violations"
 	if t.Failed() {
 		verdict = "VIOLATIONS, see above"
@@ -115,8 +123,9 @@ func (tw *town) check(b *board, struck map[string]int, o *observer) {
 		lines = append(lines, fmt.Sprintf("%6d  %s", struck[name], name))
 		total += struck[name]
 	}
-	t.Logf("%s\n%d operations judged, %d documents acknowledged, %d entries in the log, %d ballots in %d votes; %s\n%d faults:\n%s",
-		verdict, operations, acknowledged, all[0].LogSize, ballots, len(b.cast), o, total, strings.Join(lines, "\n"))
+	t.Logf("%s\n%d operations judged, %d documents acknowledged, %d entries in the log, %d ballots in %d votes; %s\nlongest time without an acknowledgement: %s, from %s\n%d faults:\n%s",
+		verdict, operations, acknowledged, all[0].LogSize, ballots, len(b.cast), o,
+		gap.Round(10*time.Millisecond), from.UTC().Format("15:04:05"), total, strings.Join(lines, "\n"))
 }
 
 // settle waits until every replica and every witness has as much as any.

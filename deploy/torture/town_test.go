@@ -41,6 +41,11 @@ type town struct {
 	office   *coordinator.Office // it dials the replicas themselves, past every proxy
 	members  []*member
 	history  history
+	// plain is a town in which each replica has one address for all, as the roll
+	// wants it.
+	plain bool
+	// program is what the replicas run, if not this one.
+	program string
 }
 
 // member is a member's node as far as votes go: its keys, its client, its
@@ -61,9 +66,17 @@ var quiet = slog.New(slog.DiscardHandler)
 
 func found(t *testing.T, size int) *town {
 	t.Helper()
+	tw := &town{t: t}
+	tw.found(size)
+	return tw
+}
+
+func (tw *town) found(size int) {
+	t := tw.t
+	t.Helper()
 	dir, err := os.MkdirTemp("", "torture")
 	must(t, err)
-	tw := &town{t: t, dir: dir}
+	tw.dir = dir
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the replicas' logs are in %s", dir)
@@ -92,7 +105,26 @@ func found(t *testing.T, size int) *town {
 	for _, r := range tw.replicas {
 		r.jump(0)
 	}
-	return tw
+	tw.confirm()
+}
+
+// confirm waits until every replica stamps by this machine's clock.
+func (tw *town) confirm() {
+	tw.t.Helper()
+	ctx, cancel := context.WithTimeout(tw.t.Context(), 30*time.Second)
+	defer cancel()
+	for ; ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
+		all, right := tw.office.Status(ctx), 0
+		for _, s := range all {
+			if time.Since(s.Stamp.Time()).Abs() < coordinator.MaxSkew {
+				right++
+			}
+		}
+		if right == len(all) {
+			return
+		}
+	}
+	tw.t.Fatal("the replicas do not take up a clock that all share")
 }
 
 func must(t *testing.T, err error) {
@@ -122,13 +154,13 @@ func (tw *town) create(keys []*federationtest.Member) {
 		Charter: charter, Replicas: card.Replicas, Authority: card.Authority, At: protocol.At(time.Now().Add(-past)),
 	})
 	for i, p := range peers {
-		r := &replica{id: p.ID, dir: filepath.Join(folder, string(p.ID)), listen: listen[i], founding: foundingFile, ahead: -past / 2}
+		r := &replica{id: p.ID, dir: filepath.Join(folder, string(p.ID)), listen: listen[i], founding: foundingFile, program: tw.program, ahead: -past / 2}
 		r.fallen = func(id protocol.ReplicaID, err error) { t.Errorf("replica %s ended by itself: %v", id, err) }
 		tw.replicas = append(tw.replicas, r)
-		tw.reroute(i, peers)
-	}
-	for i := range card.Addresses {
-		card.Addresses[i] = consensus.Address(listen[i])
+		if !tw.plain {
+			tw.reroute(i, peers)
+			card.Addresses[i] = consensus.Address(listen[i])
+		}
 	}
 	office := filepath.Join(folder, coordinator.DirOperator)
 	writeFile(t, filepath.Join(office, coordinator.FileCard), card)
