@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 GOBIN := $(CURDIR)/.bin
 
-.PHONY: check generate fuzz bench torture
+.PHONY: check generate torture
 
 check:
 	bash .ci/run

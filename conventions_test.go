@@ -192,10 +192,12 @@ var gateways = map[string][]string{
 	"github.com/duckdb/duckdb-go":       {"node/warehouse"},
 	"github.com/cedar-policy/cedar-go":  {"policies"},
 	"github.com/nyaruka/phonenumbers":   {"node/identity"},
-	"golang.org/x/mod/sumdb/note":       {"protocol/checkpoint"},
-	"golang.org/x/mod/sumdb/tlog":       {"protocol/tlog"},
+	"golang.org/x/mod/sumdb/note":       {"protocol/checkpoint", "protocol/tiles/tilestest"},
+	"golang.org/x/mod/sumdb/tlog":       {"protocol/tlog", "protocol/tiles/tilestest"},
 	"github.com/anishathalye/porcupine": {"coordinator", "deploy/torture"},
-	"github.com/prometheus":             {"coordinator/metrics"},
+	"github.com/prometheus":             {"coordinator/metrics", "node/monitor"},
+	"go.opentelemetry.io":               {"protocol/telemetry"},
+	"golang.org/x/time":                 {"coordinator/rpc"},
 }
 
 func TestEachLibraryHasOneGateway(t *testing.T) {

@@ -21,6 +21,7 @@ func TestMain(m *testing.M) {
 		"coulisse":   main,
 		"eventually": eventually,
 		"decide":     decide,
+		"propose":    propose,
 		"roundid":    roundID,
 		"withid":     withID,
 		"public":     public,
@@ -38,12 +39,14 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("LANG", "en_CA.UTF-8")
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				return err
+			for _, name := range []string{"AT", "AT1", "AT2", "AT3", "AT4", "AT5"} {
+				l, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				e.Setenv(name, l.Addr().String())
 			}
-			defer l.Close()
-			e.Setenv("AT", l.Addr().String())
 			return nil
 		},
 	})
@@ -69,17 +72,25 @@ func until(text string, command ...string) string {
 	}
 }
 
-// decide has the first member propose, the second support and all vote for, and
-// waits until each has counted the decision: decide MEMBERS FLAGS…
-func decide() {
-	members := strings.Split(os.Args[1], ",")
-	propose := []string{"proposal", "new", "--dir", members[0], "--title-fr", "Une chose", "--title-en", "One thing",
+// propose has a member propose and prints the proposal: propose MEMBER FLAGS…
+func propose() { fmt.Println(proposed(os.Args[1], os.Args[2:])) }
+
+func proposed(member string, flags []string) string {
+	args := []string{"proposal", "new", "--dir", member, "--title-fr", "Une chose", "--title-en", "One thing",
 		"--reason-fr", "Il le faut", "--reason-en", "It must be", "--closes", "30m"}
-	out, err := exec.Command("coulisse", append(propose, os.Args[2:]...)...).Output()
+	out, err := exec.Command("coulisse", append(args, flags...)...).Output()
 	if err != nil {
 		fail(err, string(out))
 	}
 	id, _, _ := strings.Cut(string(out), "\n")
+	return id
+}
+
+// decide has the first member propose, the second support and all vote for, and
+// waits until each has counted the decision: decide MEMBERS FLAGS…
+func decide() {
+	members := strings.Split(os.Args[1], ",")
+	id := proposed(members[0], os.Args[2:])
 	until("waits for support", "coulisse", "proposal", "show", id, "--dir", members[1])
 	until("The vote is open", "coulisse", "proposal", "cosign", id, "--dir", members[1])
 	for _, m := range members {
