@@ -73,8 +73,11 @@ func (n *Node) open() error {
 		return err
 	}
 	halt := func(reason error) {
-		n.halted <- reason
-		n.cfg.Halt(reason)
+		select {
+		case n.halted <- reason:
+			n.cfg.Halt(reason)
+		default: // it halts already, for another reason
+		}
 	}
 	s, err := openStore(filepath.Join(n.cfg.Dir, fileLog), n.cfg.Timing.Write, halt)
 	if err != nil {
@@ -87,7 +90,7 @@ func (n *Node) open() error {
 	}
 	files, err := raft.NewFileSnapshotStoreWithLogger(n.cfg.Dir, retainedSnapshots, newRaftLogger(n.log, &n.ending))
 	if err == nil {
-		n.snaps = &snapshots{dir: n.cfg.Dir, files: files, settle: n.settle, kin: kin{halt: s.fail}}
+		n.snaps = &snapshots{dir: n.cfg.Dir, files: files, settle: n.settle, kin: kin{halt: s.retire}}
 		err = n.fitTogether()
 	}
 	if err != nil {
@@ -122,7 +125,7 @@ var errRestart = errors.New("a snapshot replaced entries that were never committ
 func (n *Node) settle(index, term uint64) error {
 	restart, err := n.store.settle(index, term)
 	if restart && err == nil {
-		n.store.fail(errRestart)
+		n.store.retire(errRestart)
 	}
 	return err
 }

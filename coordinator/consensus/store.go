@@ -40,7 +40,8 @@ type store struct {
 	db    *bolt.DB
 	limit time.Duration       // for one write
 	halt  func(reason error)  // ends the process
-	dead  atomic.Bool         // halt was called; nothing is written any more
+	dead  atomic.Bool         // a write failed; nothing is written any more
+	done  atomic.Bool         // the replica has to start again; the log takes nothing more
 	full  func() bool         // whether there is no room for entries; nil for never
 	slow  func(time.Duration) // told of a write that took a tenth of limit; may be nil
 	// slowest is the longest write since somebody asked.
@@ -176,6 +177,15 @@ func (s *store) took(long time.Duration) {
 	}
 }
 
+// retire halts the replica for something else than its disk. The log takes
+// nothing more; terms and votes, which raft panics without, are kept until the
+// process has ended.
+func (s *store) retire(reason error) {
+	if s.done.CompareAndSwap(false, true) {
+		s.halt(reason)
+	}
+}
+
 func (s *store) fail(reason error) {
 	if s.dead.CompareAndSwap(false, true) {
 		s.halt(reason)
@@ -268,6 +278,9 @@ func (s *store) noRoom() bool { return s.full != nil && s.full() }
 func (s *store) changeLog(change func(*bolt.Bucket, extent) (extent, error)) error {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
+	if s.done.Load() {
+		return ErrHalted
+	}
 	var next extent
 	reach(beforeEntries)
 	defer reach(afterEntries)
