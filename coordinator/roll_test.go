@@ -115,6 +115,8 @@ func TestOneChangeAtATime(t *testing.T) {
 // replica is on the roll.
 func TestACertificateOffTheRoll(t *testing.T) {
 	c := found(t, 3)
+	c.enrol(c.members[0])
+	c.settle() // a replica that has read no roll yet knows no stranger
 	k, _ := request(t)
 	raw, err := mustAuthority(t, c).IssueReplica("r9", k.Public(), []string{"127.0.0.1"}, time.Now())
 	if err != nil {
