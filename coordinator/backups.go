@@ -2,7 +2,6 @@ package coordinator
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,6 @@ import (
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 )
 
 // fileBackup notes, in a replica's folder, when it was last backed up.
@@ -206,14 +204,7 @@ func readLog(ctx context.Context, stub wire.CoordinatorClient, log *federation.M
 
 // callAs makes a call to a replica with this one's certificate.
 func (r *Replica) callAs(address consensus.Address, do func(wire.CoordinatorClient) error) error {
-	conn, err := grpc.NewClient(string(address), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{*r.certificate.now()}, RootCAs: r.creds.pool(),
-	})))
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return refusal.FromStatus(do(wire.NewCoordinatorClient(conn)))
+	return call(address, *r.certificate.now(), r.creds.pool(), do)
 }
 
 // folderFiles reads what belongs into a backup of a folder: its files, and the

@@ -6,29 +6,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"testing"
 	"time"
 
 	"coulisse/coordinator/consensus"
 	"coulisse/protocol"
 	"coulisse/protocol/checkup"
+	"coulisse/protocol/checkup/checkuptest"
 	"coulisse/protocol/wire"
 )
-
-// says reports whether a report has that finding, with words in both languages.
-func says(t *testing.T, r checkup.Report, g checkup.Gravity, words string) bool {
-	t.Helper()
-	for _, f := range r {
-		if f.What.Check() != nil || f.Do.Check() != nil || strings.Contains(f.What.FR+f.What.EN+f.Do.FR+f.Do.EN, "%!") {
-			t.Errorf("%+v", f)
-		}
-		if f.Gravity == g && strings.Contains(f.What.EN+" "+f.Do.EN, words) {
-			return true
-		}
-	}
-	return false
-}
 
 func TestDoctor(t *testing.T) {
 	c, _ := lone(t)
@@ -39,7 +25,7 @@ func TestDoctor(t *testing.T) {
 	}
 	wants := func(g checkup.Gravity, words string) {
 		t.Helper()
-		if r := diagnose(); !says(t, r, g, words) {
+		if r := diagnose(); !checkuptest.Says(t, r, g, words) {
 			t.Errorf("wanted %q, got %+v", words, r)
 		}
 	}
@@ -48,7 +34,7 @@ func TestDoctor(t *testing.T) {
 	if r := diagnose(); len(r) > 0 {
 		t.Errorf("nothing is wrong, it says %+v", r)
 	}
-	if r := Doctor(t.Context(), dir, "other", time.Now()); !says(t, r, checkup.Notice, "runs version test") {
+	if r := Doctor(t.Context(), dir, "other", time.Now()); !checkuptest.Says(t, r, checkup.Notice, "runs version test") {
 		t.Error(r)
 	}
 	if runtime.GOOS != "windows" {
@@ -94,7 +80,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(checkup.Notice, "has no founding yet")
-	if r := Doctor(t.Context(), t.TempDir(), "test", time.Now()); !says(t, r, checkup.Broken, "is not a replica's") {
+	if r := Doctor(t.Context(), t.TempDir(), "test", time.Now()); !checkuptest.Says(t, r, checkup.Broken, "is not a replica's") {
 		t.Error(r)
 	}
 }
@@ -104,7 +90,7 @@ func TestJudgeBackup(t *testing.T) {
 	if r := judgeBackup(&LastBackup{At: protocol.At(now.Add(-24 * time.Hour))}, now); len(r) > 0 {
 		t.Error(r)
 	}
-	if r := judgeBackup(&LastBackup{At: protocol.At(now.Add(-20 * 24 * time.Hour))}, now); !says(t, r, checkup.Danger, "20 days old") {
+	if r := judgeBackup(&LastBackup{At: protocol.At(now.Add(-20 * 24 * time.Hour))}, now); !checkuptest.Says(t, r, checkup.Danger, "20 days old") {
 		t.Error(r)
 	}
 }
@@ -132,17 +118,17 @@ func TestJudgePeers(t *testing.T) {
 		"10m0s behind this machine's":  said("r3", func(s *wire.StatusReply) { s.NowMs -= 600_000 }),
 		"knows no replica that leads":  said("r1", func(s *wire.StatusReply) { s.Leader = "" }),
 	} {
-		if r := judge(last); !says(t, r, checkup.Broken, words) {
+		if r := judge(last); !checkuptest.Says(t, r, checkup.Broken, words) {
 			t.Errorf("wanted %q, got %+v", words, r)
 		}
 	}
-	if r := judge(said("r3", func(s *wire.StatusReply) { s.LogSize = 10 })); !says(t, r, checkup.Danger, "4990 entries behind") {
+	if r := judge(said("r3", func(s *wire.StatusReply) { s.LogSize = 10 })); !checkuptest.Says(t, r, checkup.Danger, "4990 entries behind") {
 		t.Error(r)
 	}
-	if r := judge(said("r3", func(s *wire.StatusReply) { s.Rules = 77 })); !says(t, r, checkup.Notice, "r3 knows rules 77") {
+	if r := judge(said("r3", func(s *wire.StatusReply) { s.Rules = 77 })); !checkuptest.Says(t, r, checkup.Notice, "r3 knows rules 77") {
 		t.Error(r)
 	}
-	if r := judge(said("r3", func(s *wire.StatusReply) { s.Version = "old" })); !says(t, r, checkup.Notice, "r3 runs version old") {
+	if r := judge(said("r3", func(s *wire.StatusReply) { s.Version = "old" })); !checkuptest.Says(t, r, checkup.Notice, "r3 runs version old") {
 		t.Error(r)
 	}
 }

@@ -3,6 +3,7 @@ package coordinator
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -119,8 +120,13 @@ func (o *Office) ask(ctx context.Context, s *ReplicaStatus) {
 
 // call makes one call to one replica.
 func (o *Office) call(address consensus.Address, do func(wire.CoordinatorClient) error) error {
+	return call(address, o.creds.certificate, o.creds.pool(), do)
+}
+
+// call makes one call to one replica, as whoever the certificate names.
+func call(address consensus.Address, certificate tls.Certificate, roots *x509.CertPool, do func(wire.CoordinatorClient) error) error {
 	conn, err := grpc.NewClient(string(address), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{o.creds.certificate}, RootCAs: o.creds.pool(),
+		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: roots,
 	})))
 	if err != nil {
 		return err

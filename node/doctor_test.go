@@ -4,33 +4,19 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"coulisse/protocol"
 	"coulisse/protocol/checkup"
+	"coulisse/protocol/checkup/checkuptest"
 )
-
-// says reports whether a report has that finding, with words in both languages.
-func says(t *testing.T, r checkup.Report, g checkup.Gravity, words string) bool {
-	t.Helper()
-	for _, f := range r {
-		if f.What.Check() != nil || f.Do.Check() != nil || strings.Contains(f.What.FR+f.What.EN+f.Do.FR+f.Do.EN, "%!") {
-			t.Errorf("%+v", f)
-		}
-		if f.Gravity == g && strings.Contains(f.What.EN+" "+f.Do.EN, words) {
-			return true
-		}
-	}
-	return false
-}
 
 func TestDoctor(t *testing.T) {
 	f := newFolder(t)
 	wants := func(g checkup.Gravity, words string) {
 		t.Helper()
-		if r := Doctor(t.Context(), f.Dir, false, time.Now()); !says(t, r, g, words) {
+		if r := Doctor(t.Context(), f.Dir, false, time.Now()); !checkuptest.Says(t, r, g, words) {
 			t.Errorf("wanted %q, got %+v", words, r)
 		}
 	}
@@ -43,7 +29,7 @@ func TestDoctor(t *testing.T) {
 		if err := os.WriteFile(f.path(name), good[:len(good)/2], 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if r := Doctor(t.Context(), f.Dir, false, time.Now()); len(r) == 0 || r[0].Gravity != checkup.Broken || says(t, r, checkup.Broken, "has not enrolled yet") {
+		if r := Doctor(t.Context(), f.Dir, false, time.Now()); len(r) == 0 || r[0].Gravity != checkup.Broken || checkuptest.Says(t, r, checkup.Broken, "has not enrolled yet") {
 			t.Errorf("half of %s: %+v", name, r)
 		}
 		if err := os.WriteFile(f.path(name), good, 0o600); err != nil {
@@ -72,7 +58,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	wants(checkup.Broken, "log is damaged")
-	if r := Doctor(t.Context(), t.TempDir(), false, time.Now()); !says(t, r, checkup.Broken, "holds no node") {
+	if r := Doctor(t.Context(), t.TempDir(), false, time.Now()); !checkuptest.Says(t, r, checkup.Broken, "holds no node") {
 		t.Error(r)
 	}
 }
@@ -86,7 +72,7 @@ func TestPendingBatches(t *testing.T) {
 	if r := pendingBatches(dir, time.Now()); len(r) > 0 {
 		t.Error(r)
 	}
-	if r := pendingBatches(dir, time.Now().Add(30*time.Hour)); !says(t, r, checkup.Danger, "for 30 hours") && !says(t, r, checkup.Danger, "for 29 hours") {
+	if r := pendingBatches(dir, time.Now().Add(30*time.Hour)); !checkuptest.Says(t, r, checkup.Danger, "for 30 hours") && !checkuptest.Says(t, r, checkup.Danger, "for 29 hours") {
 		t.Error(r)
 	}
 }

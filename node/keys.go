@@ -119,22 +119,22 @@ func (n *Node) Leave(ctx context.Context) error {
 
 // takeUpKeys adopts the keys that wait once the log names them.
 func (n *Node) takeUpKeys() error {
-	next, waiting := n.folder.nextCard()
-	if !waiting {
-		return nil
-	}
-	named := false
+	named := n.folder.Card
 	err := n.witness.View(func(tx federation.Tx) error {
 		view, err := federation.View(tx)
 		if err != nil {
 			return nil // an empty log names nobody
 		}
-		self, _ := view.Member(n.folder.Card.ID)
-		named = self.Card == next
+		if self, ok := view.Member(n.folder.Card.ID); ok {
+			named = self.Card
+		}
 		return nil
 	})
-	if err != nil || !named {
-		return err
+	if err != nil || named == n.folder.Card {
+		return err // as after almost every entry: no file is looked at
+	}
+	if next, waiting := n.folder.nextCard(); !waiting || next != named {
+		return nil
 	}
 	if err := n.folder.adoptKeys(); err != nil {
 		return err

@@ -142,8 +142,8 @@ func lineOf(tx federation.Tx, view governance.View, p federation.Proposal, self 
 			line.Voted = b.Choice
 		}
 	}
-	if p.Decision > 0 {
-		line.Tally = federation.Decisions(tx, p.Decision-1)[0].Tally
+	if d, decided := federation.FindDecision(tx, p.Decision); decided {
+		line.Tally = d.Tally
 	}
 	if line.State == federation.ProposalOpen {
 		line.Carries = carried(tx, view, content.Closes, self, ballots)

@@ -42,6 +42,9 @@ type Hello struct {
 // Label implements [Document].
 func (Hello) Label() Label { return LabelHello }
 
+// Of is the attempt that the step belongs to.
+func (h Hello) Of() Attempt { return h.Attempt }
+
 // Role implements [Document].
 func (Hello) Role() (r key.Node) { return }
 
@@ -74,6 +77,9 @@ const (
 
 // Label implements [Document].
 func (Deal) Label() Label { return LabelDeal }
+
+// Of is the attempt that the step belongs to.
+func (d Deal) Of() Attempt { return d.Attempt }
 
 // Role implements [Document].
 func (Deal) Role() (r key.Node) { return }
@@ -110,6 +116,9 @@ type Ready struct {
 // Label implements [Document].
 func (Ready) Label() Label { return LabelReady }
 
+// Of is the attempt that the step belongs to.
+func (r Ready) Of() Attempt { return r.Attempt }
+
 // Role implements [Document].
 func (Ready) Role() (r key.Node) { return }
 
@@ -130,6 +139,9 @@ type Complaint struct {
 
 // Label implements [Document].
 func (Complaint) Label() Label { return LabelComplaint }
+
+// Of is the attempt that the step belongs to.
+func (c Complaint) Of() Attempt { return c.Attempt }
 
 // Role implements [Document].
 func (Complaint) Role() (r key.Node) { return }

@@ -127,9 +127,9 @@ type Config struct {
 
 	Timing Timing
 
-	// Free tells how many bytes the folder's disk has left; it is asked of the
-	// system if nil.
-	Free func() (uint64, error)
+	// Free tells how many bytes the folder's disk has left, if that is known; it
+	// is asked of the system if nil.
+	Free func() (bytes uint64, known bool)
 }
 
 // Timing has usable defaults for replicas in different cities.

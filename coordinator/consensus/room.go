@@ -15,8 +15,6 @@ import (
 // goes on by itself once there is room again.
 var ErrNoRoom = errors.New("the replica's disk is nearly full")
 
-var errUnknown = errors.New("the system does not say what the disk has left")
-
 // A replica stops taking entries while less than reserve is free, and goes on
 // with more than enough. The reserve is for what must not fail: terms, votes
 // and the deletion of what a snapshot covers. It is never left to a write to
@@ -34,19 +32,14 @@ const (
 // room says whether there is any. It is looked at every second, so entries may
 // take what arrives in one from the reserve.
 type room struct {
-	free func() (uint64, error)
+	free func() (bytes uint64, known bool)
 	left atomic.Uint64
 	low  atomic.Bool
 }
 
-func newRoom(dir string, free func() (uint64, error)) *room {
+func newRoom(dir string, free func() (uint64, bool)) *room {
 	if free == nil {
-		free = func() (uint64, error) {
-			if left, ok := checkup.FreeBytes(dir); ok {
-				return left, nil
-			}
-			return 0, errUnknown
-		}
+		free = func() (uint64, bool) { return checkup.FreeBytes(dir) }
 	}
 	r := &room{free: free}
 	r.look()
@@ -55,8 +48,8 @@ func newRoom(dir string, free func() (uint64, error)) *room {
 
 // look measures, and reports whether the answer has changed.
 func (r *room) look() (changed bool) {
-	free, err := r.free()
-	if err != nil {
+	free, known := r.free()
+	if !known {
 		return false // the next write will tell
 	}
 	r.left.Store(free)

@@ -28,7 +28,7 @@ func newDisks(ids ...protocol.ReplicaID) disks {
 
 func (d disks) tune(cfg *Config) {
 	left := d[cfg.ID]
-	cfg.Free = func() (uint64, error) { return left.Load(), nil }
+	cfg.Free = func() (uint64, bool) { return left.Load(), true }
 }
 
 // TestAFullDiskStepsAside fills the leader's disk, then everybody's, and makes

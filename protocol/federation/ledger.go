@@ -134,14 +134,20 @@ func end(tx Tx, r *Round, stage Stage, by protocol.PartyID, reason protocol.Text
 // decision and are not opened: a new rule binds from its decision on, and no
 // figure comes out under one that the members have left.
 func endOutruled(tx Tx, decision int, e protocol.Effect) {
+	endUnopened(tx, protocol.Text{
+		FR: fmt.Sprintf("La décision %d a changé les règles ou les membres de cette ronde avant son ouverture. Proposez-la de nouveau.", decision),
+		EN: fmt.Sprintf("Decision %d changed the rules or the members of this round before it was opened. Propose it again.", decision),
+	}, func(r Round) bool { return outrules(e, r) })
+}
+
+// endUnopened stops those of the rounds that are not opened: what is opened has
+// been paid for, and runs to its end.
+func endUnopened(tx Tx, reason protocol.Text, those func(Round) bool) {
 	for _, r := range RunningRounds(tx) {
-		if r.Stage == Opened || r.Stage == Published || !outrules(e, r) {
+		if r.Stage == Opened || r.Stage == Published || !those(r) {
 			continue
 		}
-		end(tx, &r, Aborted, "", protocol.Text{
-			FR: fmt.Sprintf("La décision %d a changé les règles ou les membres de cette ronde avant son ouverture. Proposez-la de nouveau.", decision),
-			EN: fmt.Sprintf("Decision %d changed the rules or the members of this round before it was opened. Propose it again.", decision),
-		})
+		end(tx, &r, Aborted, "", reason)
 		update(tx, r)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"coulisse/protocol"
-	"coulisse/protocol/governance"
 )
 
 // applyKeyChange gives a member new keys under its old one. What the old node
@@ -15,7 +14,7 @@ func applyKeyChange(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	if _, err := act(tx, protocol.Act{KeyChange: &s}, e.At); err != nil {
+	if err := act(tx, protocol.Act{KeyChange: &s}, e.At); err != nil {
 		return err
 	}
 	id := protocol.MemberID(s.By)
@@ -29,13 +28,7 @@ func applyKeyChange(tx Tx, e protocol.Entry) error {
 // endRoundsOf stops the rounds of a member that are not opened: its
 // acknowledgement is read under the keys that it had at the manifest.
 func endRoundsOf(tx Tx, id protocol.MemberID, reason protocol.Text) {
-	for _, r := range RunningRounds(tx) {
-		if r.Stage == Opened || r.Stage == Published || !isParticipant(r.Content(), id) {
-			continue
-		}
-		end(tx, &r, Aborted, "", reason)
-		update(tx, r)
-	}
+	endUnopened(tx, reason, func(r Round) bool { return isParticipant(r.Content(), id) })
 }
 
 // applyLeave ends a membership. The rounds that wait for the member end, and a
@@ -45,8 +38,7 @@ func applyLeave(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	view, err := act(tx, protocol.Act{Leave: &s}, e.At)
-	if err != nil {
+	if err := act(tx, protocol.Act{Leave: &s}, e.At); err != nil {
 		return err
 	}
 	id := protocol.MemberID(s.By)
@@ -55,7 +47,7 @@ func applyLeave(tx Tx, e protocol.Entry) error {
 		EN: fmt.Sprintf("The member %s left the federation before this round was opened. Propose it again without it.", id),
 	})
 	leaveCeremony(tx, id, e.At)
-	return settleDeparted(tx, view, id)
+	return settleDeparted(tx, id)
 }
 
 // applyRoll says who the coordinator is from now on.
@@ -64,29 +56,28 @@ func applyRoll(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = act(tx, protocol.Act{Roll: &s}, e.At)
-	return err
+	return act(tx, protocol.Act{Roll: &s}, e.At)
 }
 
 // act adds what was decided without a vote to the chain of decisions.
-func act(tx Tx, a protocol.Act, at protocol.Millis) (governance.View, error) {
+func act(tx Tx, a protocol.Act, at protocol.Millis) error {
 	view, err := View(tx)
 	if err != nil {
-		return view, err
+		return err
 	}
 	d := view.Link(a, at)
 	next, err := view.Apply(d)
 	if err != nil {
-		return view, err
+		return err
 	}
 	save(tx, decisionKey(d.Number), d)
 	saveView(tx, next)
-	return next, nil
+	return nil
 }
 
 // settleDeparted takes a departed author's proposals off the lists: nobody can
 // support them any more. Those that are open run to their end.
-func settleDeparted(tx Tx, view governance.View, id protocol.MemberID) error {
+func settleDeparted(tx Tx, id protocol.MemberID) error {
 	for _, w := range loadOr(tx, pendingKey(protocol.PartyID(id)), []pending{}) {
 		p, err := FindProposal(tx, w.ID)
 		if err != nil {

@@ -1,25 +1,31 @@
 package federation
 
 import (
+	"coulisse/crypto/key"
 	"coulisse/protocol"
 )
 
-// inCeremony checks that a document belongs to the attempt under way.
-func inCeremony(tx Tx, a protocol.Attempt) (Ceremony, error) {
+// step is a document of a key ceremony.
+type step interface {
+	protocol.Document[key.Node]
+	Of() protocol.Attempt
+}
+
+// openStep verifies a step and checks that it belongs to the attempt under way.
+func openStep[T step](tx Tx, e protocol.Entry) (doc T, by protocol.MemberID, c Ceremony, err error) {
+	if doc, by, _, err = openNode[T](tx, e); err != nil {
+		return doc, by, c, err
+	}
 	c, ok := CurrentCeremony(tx)
-	if !ok || c.Attempt != a || c.Done || c.Failed {
-		return c, refuse("cette tentative de la cérémonie de clé n'est pas en cours",
+	if !ok || c.Attempt != doc.Of() || c.Done || c.Failed {
+		return doc, by, c, refuse("cette tentative de la cérémonie de clé n'est pas en cours",
 			"this attempt of the key ceremony is not under way")
 	}
-	return c, nil
+	return doc, by, c, nil
 }
 
 func applyHello(tx Tx, e protocol.Entry) error {
-	doc, by, _, err := openNode[protocol.Hello](tx, e)
-	if err != nil {
-		return err
-	}
-	c, err := inCeremony(tx, doc.Attempt)
+	doc, by, c, err := openStep[protocol.Hello](tx, e)
 	if err != nil {
 		return err
 	}
@@ -37,11 +43,7 @@ func applyHello(tx Tx, e protocol.Entry) error {
 }
 
 func applyDeal(tx Tx, e protocol.Entry) error {
-	doc, by, _, err := openNode[protocol.Deal](tx, e)
-	if err != nil {
-		return err
-	}
-	c, err := inCeremony(tx, doc.Attempt)
+	doc, by, c, err := openStep[protocol.Deal](tx, e)
 	if err != nil {
 		return err
 	}
@@ -68,11 +70,7 @@ func applyDeal(tx Tx, e protocol.Entry) error {
 }
 
 func applyReady(tx Tx, e protocol.Entry) error {
-	doc, by, _, err := openNode[protocol.Ready](tx, e)
-	if err != nil {
-		return err
-	}
-	c, err := inCeremony(tx, doc.Attempt)
+	doc, by, c, err := openStep[protocol.Ready](tx, e)
 	if err != nil {
 		return err
 	}
@@ -117,11 +115,7 @@ func noReceiver(id protocol.MemberID) error {
 // complains falsely only removes somebody for whom the members can vote again;
 // a bad share believed would break the key.
 func applyComplaint(tx Tx, e protocol.Entry) error {
-	doc, by, _, err := openNode[protocol.Complaint](tx, e)
-	if err != nil {
-		return err
-	}
-	c, err := inCeremony(tx, doc.Attempt)
+	doc, by, c, err := openStep[protocol.Complaint](tx, e)
 	if err != nil {
 		return err
 	}

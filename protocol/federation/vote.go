@@ -9,11 +9,16 @@ import (
 	"coulisse/protocol/governance"
 )
 
+// FindDecision finds a decision by its number.
+func FindDecision(tx Tx, number int) (protocol.Decision, bool) {
+	return load[protocol.Decision](tx, decisionKey(number))
+}
+
 // Decisions are the chain after the first skip of them.
 func Decisions(tx Tx, skip int) []protocol.Decision {
 	chain := []protocol.Decision{}
 	for number := skip + 1; ; number++ {
-		d, ok := load[protocol.Decision](tx, decisionKey(number))
+		d, ok := FindDecision(tx, number)
 		if !ok {
 			return chain
 		}
