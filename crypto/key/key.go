@@ -97,11 +97,18 @@ func (p Public[R]) Verify(message, sig []byte) bool {
 	if good.has(triple) {
 		return true
 	}
-	if !ed25519.Verify(p.point[:], message, sig) {
+	if !verify(p.point, message, sig) {
 		return false
 	}
 	good.add(triple)
 	return true
+}
+
+func verify(point [ed25519.PublicKeySize]byte, message, sig []byte) bool {
+	if minus := seen.find(point).table(point); minus != nil {
+		return verifyWith(minus, point, message, sig)
+	}
+	return ed25519.Verify(point[:], message, sig)
 }
 
 // Bytes is the key as RFC 8032 encodes it, for forms other than ours.

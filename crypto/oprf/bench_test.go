@@ -150,12 +150,16 @@ func BenchmarkVerifyPartial(b *testing.B) {
 
 func BenchmarkUnblind(b *testing.B) {
 	key, shares := threeOfFive(b)
-	blinding, blinded, err := Blind(numbered(1))
+	blinding, blinded, err := Blind(numbered(MaxBatch))
 	noError(b, err)
 	partials := answers(b, key, shares, Set{2, 3, 5}, blinded)[:2]
-	for b.Loop() {
-		finalizeHash(blinding.inputs[0], blinding.unblind(0, key.table(), partials))
-	}
+	perPerson(b, func() {
+		for lo := 0; lo < MaxBatch; lo += block {
+			for i, encoding := range blinding.unblind(lo, lo+block, key.table(), partials) {
+				finalizeHash(blinding.inputs[lo+i], encoding)
+			}
+		}
+	})
 }
 
 func perPerson(b *testing.B, f func()) {

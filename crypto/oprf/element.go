@@ -52,6 +52,16 @@ func newElement(p *ristretto.Point) (Element, error) {
 	return e, nil
 }
 
+// doubles writes twice each of some points.
+func doubles(out []Element, halves []ristretto.Point) {
+	encodings := make([][ElementSize]byte, len(halves))
+	ristretto.EncodeDoubles(halves, encodings)
+	for i := range halves {
+		out[i].point.Double(&halves[i])
+		out[i].encoding = encodings[i]
+	}
+}
+
 // isZero holds for the identity, whose encoding is 32 zeros, and thereby for
 // an Element that nobody set.
 func (e *Element) isZero() bool { return e.encoding == [ElementSize]byte{} }

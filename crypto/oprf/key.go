@@ -63,8 +63,12 @@ func (k *PublicKey) share(i Index, factor *scalar) (Element, error) {
 	return newElement(k.commitments.at(i, factor))
 }
 
+// table has the multiples of half of K·G.
 func (k *PublicKey) table() *ristretto.Table {
-	k.once.Do(func() { k.unblinding = ristretto.NewTable(&k.commitments[0].point) })
+	k.once.Do(func() {
+		var halved ristretto.Point
+		k.unblinding = ristretto.NewTable(halved.ScalarMult(half, &k.commitments[0].point))
+	})
 	return k.unblinding
 }
 

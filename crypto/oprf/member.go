@@ -21,7 +21,7 @@ type Blinding struct {
 // Blind hides 1 to [MaxBatch] inputs. The elements are for the stewards; each
 // is uniform, whatever its input.
 //
-// The blind is additive, H(input) + r·G, for two multiplications of a fixed
+// The blind is additive, 2·(H(input) + r·G), for two multiplications of a fixed
 // base where RFC 9497 has two of a variable one. Stewards see the same
 // distribution and do the same work, and the token is the same. This form
 // needs the certified public key when unblinding: [Blinding.Finalize] has it,
@@ -35,28 +35,40 @@ func Blind(inputs [][]byte) (*Blinding, []Element, error) {
 		blinds:  make([]scalar, len(inputs)),
 		blinded: make([]Element, len(inputs)),
 	}
-	err := eachElement(len(inputs), func(i int) (err error) {
+	err := eachElement(len(inputs), func(i int) error {
 		if len(inputs[i]) > MaxInput {
 			return fmt.Errorf("input: %w", ErrLength)
 		}
 		b.inputs[i] = bytes.Clone(inputs[i])
 		randomScalar(&b.blinds[i])
-		b.blinded[i], err = blind(b.inputs[i], &b.blinds[i])
-		return err
+		return nil
 	})
+	if err == nil {
+		err = b.blind()
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return b, slices.Clone(b.blinded), nil
 }
 
-func blind(input []byte, r *scalar) (Element, error) {
-	var h, mask ristretto.Point
-	hashToGroup(&h, input)
-	if h.IsIdentity() {
-		return Element{}, ErrIdentity
+// blind makes the blinded elements out of the inputs and blinds.
+func (b *Blinding) blind() error {
+	halves := make([]ristretto.Point, len(b.inputs))
+	err := eachElement(len(halves), func(i int) error {
+		var h, mask ristretto.Point
+		hashToGroup(&h, b.inputs[i])
+		if h.IsIdentity() {
+			return ErrIdentity
+		}
+		halves[i].Add(&h, mask.ScalarBaseMult(&b.blinds[i]))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	return newElement(h.Add(&h, mask.ScalarBaseMult(r)))
+	chunk.Do(len(halves), block, func(lo, hi int) { doubles(b.blinded[lo:hi], halves[lo:hi]) })
+	return checkElements(b.blinded)
 }
 
 // MarshalBinary returns the inputs and blinds in the clear, to be sealed: a
@@ -91,10 +103,7 @@ func ParseBlinding(encoded []byte) (*Blinding, []Element, error) {
 	}
 	err := r.end()
 	if err == nil {
-		err = eachElement(n, func(i int) (err error) {
-			b.blinded[i], err = blind(b.inputs[i], &b.blinds[i])
-			return err
-		})
+		err = b.blind()
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("blinding: %w", err)
@@ -122,23 +131,31 @@ func (b *Blinding) Finalize(key *PublicKey, set Set, partials []Partial) ([]Toke
 	table := key.table()
 	tokens := make([]Token, len(b.inputs))
 	chunk.Do(len(tokens), block, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			tokens[i] = finalizeHash(b.inputs[i], b.unblind(i, table, partials))
+		for i, encoding := range b.unblind(lo, hi, table, partials) {
+			tokens[lo+i] = finalizeHash(b.inputs[lo+i], encoding)
 		}
 	})
 	return tokens, nil
 }
 
-// unblind returns the encoding of K·H(input): the sum of the answers is
-// K·(H + r·G), from which r·(K·G) is taken away.
-func (b *Blinding) unblind(i int, table *ristretto.Table, partials []Partial) [ElementSize]byte {
-	var sum, mask ristretto.Point
-	sum = partials[0].Evaluated[i].point
-	for _, p := range partials[1:] {
-		sum.Add(&sum, &p.Evaluated[i].point)
+// unblind returns the encodings of K·H(input) from lo to hi: the sum of the
+// answers is half of K·(H + r·G), from which half of r·(K·G) is taken away, and
+// the rest is doubled.
+func (b *Blinding) unblind(lo, hi int, table *ristretto.Table, partials []Partial) [][ElementSize]byte {
+	halves := make([]ristretto.Point, hi-lo)
+	encodings := make([][ElementSize]byte, hi-lo)
+	var mask ristretto.Point
+	for i := range halves {
+		sum := &halves[i]
+		*sum = partials[0].Evaluated[lo+i].point
+		for _, p := range partials[1:] {
+			sum.Add(sum, &p.Evaluated[lo+i].point)
+		}
+		table.Mult(&mask, &b.blinds[lo+i])
+		sum.Subtract(sum, &mask)
 	}
-	table.Mult(&mask, &b.blinds[i])
-	return sum.Subtract(&sum, &mask).Encode()
+	ristretto.EncodeDoubles(halves, encodings)
+	return encodings
 }
 
 func answering(partials []Partial) Set {

@@ -53,6 +53,19 @@ func (s Set) lagrange(i Index) *scalar {
 	return above.Multiply(above, below.Invert(below))
 }
 
+var (
+	half    = new(scalar).Invert(scalarOf(2))
+	quarter = new(scalar).Multiply(half, half)
+)
+
+// folded is the factor of a steward's answer: a quarter of its coefficient. What
+// is asked is a double, and what the answers add up to is doubled again; both
+// because encodings of doubles need no square root.
+func (s Set) folded(i Index) *scalar {
+	factor := s.lagrange(i)
+	return factor.Multiply(factor, quarter)
+}
+
 // powers returns factor·i^k for k below n.
 func powers(factor *scalar, i Index, n int) []scalar {
 	list := make([]scalar, n)

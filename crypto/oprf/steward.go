@@ -8,8 +8,8 @@ import (
 )
 
 // Partial is one steward's answer to a batch: each element times its share
-// and the set's Lagrange coefficient, so that the t answers only have to be
-// added.
+// and a quarter of the set's Lagrange coefficient, so that the t answers only have
+// to be added.
 type Partial struct {
 	Steward   Index
 	Evaluated []Element
@@ -36,7 +36,7 @@ func evaluate(key *PublicKey, share Share, set Set, blinded []Element, nonce *sc
 		return Partial{}, err
 	}
 	var folded scalar
-	folded.Multiply(set.lagrange(share.index), &share.value)
+	folded.Multiply(set.folded(share.index), &share.value)
 	evaluated := multiplyAll(&folded, blinded)
 
 	var p ristretto.Point
@@ -47,9 +47,6 @@ func evaluate(key *PublicKey, share Share, set Set, blinded []Element, nonce *sc
 	return Partial{share.index, evaluated, prove(&folded, &public, blinded, evaluated, nonce)}, nil
 }
 
-// half is 1/2.
-var half = new(scalar).Invert(scalarOf(2))
-
 // multiplyAll returns k·e for each element. It multiplies by k/2, because
 // doubles are the cheap thing to encode.
 func multiplyAll(k *scalar, elements []Element) []Element {
@@ -58,15 +55,10 @@ func multiplyAll(k *scalar, elements []Element) []Element {
 	products := make([]Element, len(elements))
 	chunk.Do(len(elements), block, func(lo, hi int) {
 		halves := make([]ristretto.Point, hi-lo)
-		encodings := make([][ElementSize]byte, hi-lo)
 		for i := range halves {
 			halves[i].ScalarMult(&halved, &elements[lo+i].point)
 		}
-		ristretto.EncodeDoubles(halves, encodings)
-		for i := range halves {
-			products[lo+i].point.Double(&halves[i])
-			products[lo+i].encoding = encodings[i]
-		}
+		doubles(products[lo:hi], halves)
 	})
 	return products
 }
@@ -92,7 +84,7 @@ func verifyPartial(key *PublicKey, set Set, blinded batch, partial Partial) erro
 	if err := checkElements(partial.Evaluated); err != nil {
 		return err
 	}
-	public, err := key.share(partial.Steward, set.lagrange(partial.Steward))
+	public, err := key.share(partial.Steward, set.folded(partial.Steward))
 	if err != nil {
 		return fmt.Errorf("public share: %w", err)
 	}

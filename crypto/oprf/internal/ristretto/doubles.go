@@ -1,6 +1,10 @@
 package ristretto
 
-import "filippo.io/edwards25519/field"
+import (
+	"coulisse/crypto/internal/curve"
+
+	"filippo.io/edwards25519/field"
+)
 
 // EncodeDoubles writes the encoding of 2·points[i] to out[i]. An encoding
 // needs an inverse square root, which cannot be shared. But a double is the
@@ -18,7 +22,7 @@ func EncodeDoubles(points []Point, out [][Size]byte) {
 		doubles[i].of(&points[i])
 		inverses[i].Multiply(&doubles[i].eg, &doubles[i].fh)
 	}
-	invertAll(inverses)
+	curve.InvertAll(inverses)
 	for i := range doubles {
 		out[i] = doubles[i].encode(&inverses[i])
 	}
@@ -34,7 +38,7 @@ func (v *double) of(p *Point) {
 	xx.Square(x)
 	yy.Square(y)
 	zz.Square(z)
-	dtt.Multiply(d, dtt.Square(t))
+	dtt.Multiply(curve.D, dtt.Square(t))
 	v.e.Multiply(x, y)
 	v.e.Add(&v.e, &v.e)
 	v.f.Add(&zz, &dtt)

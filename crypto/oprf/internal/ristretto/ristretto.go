@@ -11,8 +11,9 @@ package ristretto
 
 import (
 	"errors"
-	"math/big"
 	"slices"
+
+	"coulisse/crypto/internal/curve"
 
 	"filippo.io/edwards25519"
 	"filippo.io/edwards25519/field"
@@ -36,31 +37,13 @@ type Point struct {
 
 // Constants of RFC 9496, section 4.1.
 var (
-	one            = new(field.Element).One()
-	minusOne       = new(field.Element).Negate(one)
-	d              = fromDecimal("37095705934669439343138083508754565189542113879843219016388785533085940283555")
-	d2             = new(field.Element).Add(d, d)
-	sqrtM1         = fromDecimal("19681161376707505956807079304988542015446066515923890162744021073123829784752")
-	sqrtADMinusOne = fromDecimal("25063068953384623474111414158702152701244531502492656460079210482610430750235")
-	invSqrtAMinusD = fromDecimal("54469307008909316920995813868745141605393597292927456921205312896311721017578")
-	oneMinusDSq    = fromDecimal("1159843021668779879193775521855586647937357759715417654439879720876111806838")
-	dMinusOneSq    = fromDecimal("40440834346308536858101042469323190826248399146238708352240133220865137265952")
+	minusOne       = new(field.Element).Negate(curve.One)
+	sqrtM1         = curve.FromDecimal("19681161376707505956807079304988542015446066515923890162744021073123829784752")
+	sqrtADMinusOne = curve.FromDecimal("25063068953384623474111414158702152701244531502492656460079210482610430750235")
+	invSqrtAMinusD = curve.FromDecimal("54469307008909316920995813868745141605393597292927456921205312896311721017578")
+	oneMinusDSq    = curve.FromDecimal("1159843021668779879193775521855586647937357759715417654439879720876111806838")
+	dMinusOneSq    = curve.FromDecimal("40440834346308536858101042469323190826248399146238708352240133220865137265952")
 )
-
-func fromDecimal(s string) *field.Element {
-	n, ok := new(big.Int).SetString(s, 10)
-	if !ok {
-		panic("ristretto: a constant is not a number")
-	}
-	var be [Size]byte
-	n.FillBytes(be[:])
-	slices.Reverse(be[:])
-	v, err := new(field.Element).SetBytes(be[:])
-	if err != nil {
-		panic("ristretto: a constant is not a field element")
-	}
-	return v
-}
 
 // Decode sets p to the element that b encodes canonically, the identity
 // included, or returns [ErrEncoding] and leaves p alone (RFC 9496, 4.3.1).
@@ -73,26 +56,26 @@ func (p *Point) Decode(b []byte) error {
 		return ErrEncoding
 	}
 	ss.Square(&s)
-	u1.Subtract(one, &ss)
-	u2.Add(one, &ss)
+	u1.Subtract(curve.One, &ss)
+	u2.Add(curve.One, &ss)
 	u2Sq.Square(&u2)
-	v.Multiply(d, tmp.Square(&u1)) // v = -(d u1²) - u2²
+	v.Multiply(curve.D, tmp.Square(&u1)) // v = -(d u1²) - u2²
 	v.Negate(&v)
 	v.Subtract(&v, &u2Sq)
-	_, wasSquare := inv.SqrtRatio(one, tmp.Multiply(&v, &u2Sq))
+	_, wasSquare := inv.SqrtRatio(curve.One, tmp.Multiply(&v, &u2Sq))
 	denX.Multiply(&inv, &u2)
 	denY.Multiply(&inv, &denX)
 	denY.Multiply(&denY, &v)
 
-	var c coordinates
-	c.x.Absolute(tmp.Multiply(tmp.Add(&s, &s), &denX))
-	c.y.Multiply(&u1, &denY)
-	c.z.One()
-	c.t.Multiply(&c.x, &c.y)
-	if wasSquare == 0 || c.t.IsNegative() == 1 || c.y.Equal(new(field.Element)) == 1 {
+	var c curve.Coordinates
+	c.X.Absolute(tmp.Multiply(tmp.Add(&s, &s), &denX))
+	c.Y.Multiply(&u1, &denY)
+	c.Z.One()
+	c.T.Multiply(&c.X, &c.Y)
+	if wasSquare == 0 || c.T.IsNegative() == 1 || c.Y.Equal(new(field.Element)) == 1 {
 		return ErrEncoding
 	}
-	p.set(&c)
+	c.Point(&p.e)
 	return nil
 }
 
@@ -102,7 +85,7 @@ func (p *Point) Encode() (out [Size]byte) {
 	var u1, u2, inv, den1, den2, zInv, ix, iy, enchanted, tmp field.Element
 	u1.Multiply(u1.Add(z, y), tmp.Subtract(z, y))
 	u2.Multiply(x, y)
-	inv.SqrtRatio(one, tmp.Multiply(&u1, tmp.Square(&u2))) // always a square
+	inv.SqrtRatio(curve.One, tmp.Multiply(&u1, tmp.Square(&u2))) // always a square
 	den1.Multiply(&inv, &u1)
 	den2.Multiply(&inv, &u2)
 	zInv.Multiply(&den1, &den2)
@@ -125,38 +108,37 @@ func (p *Point) Encode() (out [Size]byte) {
 // SetUniform sets p to the image of 64 uniform bytes under the one-way map
 // (RFC 9496, 4.3.4).
 func (p *Point) SetUniform(b *[64]byte) *Point {
-	var a, c coordinates
-	a.fromUniform(b[:Size])
-	c.fromUniform(b[Size:])
-	a.add(&a, &c)
-	p.set(&a)
+	a, c := fromUniform(b[:Size]), fromUniform(b[Size:])
+	a.Add(&a, &c)
+	a.Point(&p.e)
 	return p
 }
 
-func (c *coordinates) fromUniform(half []byte) {
+func fromUniform(half []byte) (c curve.Coordinates) {
 	var t, r, u, v, s, sPrime, k, n, w0, w1, w2, w3, tmp field.Element
 	if _, err := t.SetBytes(half); err != nil {
 		panic("ristretto: half of a uniform string is not 32 bytes")
 	}
 	r.Multiply(sqrtM1, r.Square(&t))
-	u.Multiply(u.Add(&r, one), oneMinusDSq)
-	v.Multiply(v.Subtract(minusOne, v.Multiply(&r, d)), tmp.Add(&r, d))
+	u.Multiply(u.Add(&r, curve.One), oneMinusDSq)
+	v.Multiply(v.Subtract(minusOne, v.Multiply(&r, curve.D)), tmp.Add(&r, curve.D))
 	_, wasSquare := s.SqrtRatio(&u, &v)
 	sPrime.Negate(sPrime.Absolute(sPrime.Multiply(&s, &t)))
 	s.Select(&s, &sPrime, wasSquare)
 	k.Select(minusOne, &r, wasSquare)
-	n.Multiply(&k, n.Subtract(&r, one))
+	n.Multiply(&k, n.Subtract(&r, curve.One))
 	n.Subtract(n.Multiply(&n, dMinusOneSq), &v)
 
 	w0.Multiply(w0.Add(&s, &s), &v)
 	w1.Multiply(&n, sqrtADMinusOne)
 	tmp.Square(&s)
-	w2.Subtract(one, &tmp)
-	w3.Add(one, &tmp)
-	c.x.Multiply(&w0, &w3)
-	c.y.Multiply(&w2, &w1)
-	c.z.Multiply(&w1, &w3)
-	c.t.Multiply(&w0, &w2)
+	w2.Subtract(curve.One, &tmp)
+	w3.Add(curve.One, &tmp)
+	c.X.Multiply(&w0, &w3)
+	c.Y.Multiply(&w2, &w1)
+	c.Z.Multiply(&w1, &w3)
+	c.T.Multiply(&w0, &w2)
+	return c
 }
 
 // Zero sets p to the identity.

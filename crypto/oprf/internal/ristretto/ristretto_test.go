@@ -9,6 +9,8 @@ import (
 	"slices"
 	"testing"
 
+	"coulisse/crypto/internal/curve"
+
 	"filippo.io/edwards25519"
 	"filippo.io/edwards25519/field"
 	gtank "github.com/gtank/ristretto255"
@@ -380,9 +382,9 @@ func fourTorsion(t *testing.T) []Point {
 	zero := new(field.Element)
 	minusI := new(field.Element).Negate(sqrtM1)
 	var points []Point
-	for _, xy := range [][2]*field.Element{{zero, one}, {zero, minusOne}, {sqrtM1, zero}, {minusI, zero}} {
+	for _, xy := range [][2]*field.Element{{zero, curve.One}, {zero, minusOne}, {sqrtM1, zero}, {minusI, zero}} {
 		var p Point
-		p.set(&coordinates{x: *xy[0], y: *xy[1], z: *one})
+		(&curve.Coordinates{X: *xy[0], Y: *xy[1], Z: *curve.One}).Point(&p.e)
 		points = append(points, p)
 	}
 	return points

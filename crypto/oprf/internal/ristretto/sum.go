@@ -1,15 +1,16 @@
 package ristretto
 
 import (
-	"filippo.io/edwards25519"
-
+	"coulisse/crypto/internal/curve"
 	"coulisse/crypto/oprf/internal/chunk"
+
+	"filippo.io/edwards25519"
 )
 
 // Terms are points made ready for sums with several sets of weights.
 type Terms struct {
-	points []*Point
-	affine []affine
+	points []*edwards25519.Point
+	affine []curve.Affine
 }
 
 // fewTerms is the number of terms below which the library's interleaved
@@ -18,10 +19,13 @@ const fewTerms = 24
 
 // NewTerms prepares points, which must not change while the terms are in use.
 func NewTerms(points []*Point) *Terms {
-	t := &Terms{points: points}
+	t := &Terms{points: make([]*edwards25519.Point, len(points))}
+	for i, p := range points {
+		t.points[i] = &p.e
+	}
 	if len(points) >= fewTerms {
-		t.affine = make([]affine, len(points))
-		chunk.Do(len(points), 256, func(lo, hi int) { toAffine(points[lo:hi], t.affine[lo:hi]) })
+		t.affine = make([]curve.Affine, len(points))
+		chunk.Do(len(points), 256, func(lo, hi int) { curve.ToAffine(t.points[lo:hi], t.affine[lo:hi]) })
 	}
 	return t
 }
@@ -36,11 +40,10 @@ func (t *Terms) SumVarTime(p *Point, weights []Scalar) {
 	}
 	if len(weights) < fewTerms {
 		scalars := make([]*Scalar, len(weights))
-		points := make([]*edwards25519.Point, len(weights))
 		for i := range weights {
-			scalars[i], points[i] = &weights[i], &t.points[i].e
+			scalars[i] = &weights[i]
 		}
-		p.e.VarTimeMultiScalarMult(scalars, points)
+		p.e.VarTimeMultiScalarMult(scalars, t.points)
 		return
 	}
 	bits := windowBits(len(weights))
@@ -49,7 +52,7 @@ func (t *Terms) SumVarTime(p *Point, weights []Scalar) {
 	chunk.Do(len(digits), 1, func(lo, hi int) {
 		for w := lo; w < hi; w++ {
 			sum := windowSum(t.affine, digits[w], bits)
-			sums[w].set(&sum)
+			sum.Point(&sums[w].e)
 		}
 	})
 	p.Zero()
@@ -62,25 +65,25 @@ func (t *Terms) SumVarTime(p *Point, weights []Scalar) {
 }
 
 // windowSum returns Σ digits[i]·points[i].
-func windowSum(points []affine, digits []int16, bits int) (total coordinates) {
-	buckets := make([]coordinates, 1<<(bits-1)) // buckets[b] belongs to digit b+1
+func windowSum(points []curve.Affine, digits []int16, bits int) (total curve.Coordinates) {
+	buckets := make([]curve.Coordinates, 1<<(bits-1)) // buckets[b] belongs to digit b+1
 	for i := range buckets {
-		buckets[i].zero()
+		buckets[i].Zero()
 	}
 	for i, digit := range digits {
 		switch {
 		case digit > 0:
-			buckets[digit-1].addAffine(&points[i])
+			buckets[digit-1].AddAffine(&points[i])
 		case digit < 0:
-			buckets[-digit-1].subAffine(&points[i])
+			buckets[-digit-1].SubAffine(&points[i])
 		}
 	}
-	var running coordinates
-	running.zero()
-	total.zero()
+	var running curve.Coordinates
+	running.Zero()
+	total.Zero()
 	for b := len(buckets) - 1; b >= 0; b-- {
-		running.add(&running, &buckets[b])
-		total.add(&total, &running)
+		running.Add(&running, &buckets[b])
+		total.Add(&total, &running)
 	}
 	return total
 }

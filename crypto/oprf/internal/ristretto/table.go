@@ -1,17 +1,22 @@
 package ristretto
 
-import "filippo.io/edwards25519/field"
+import (
+	"coulisse/crypto/internal/curve"
+
+	"filippo.io/edwards25519"
+	"filippo.io/edwards25519/field"
+)
 
 // Table holds multiples of a base that will be multiplied by many secret
 // scalars: entry [i][j] is (j+1)·16^i·base.
 type Table struct {
-	rows [64][8]affine
+	rows [64][8]curve.Affine
 }
 
 // NewTable prepares base. It takes as long as a few multiplications.
 func NewTable(base *Point) *Table {
 	points := make([]Point, 64*8)
-	pointers := make([]*Point, len(points))
+	pointers := make([]*edwards25519.Point, len(points))
 	row := *base
 	for i := range 64 {
 		points[8*i] = row
@@ -21,11 +26,11 @@ func NewTable(base *Point) *Table {
 		row.Double(&points[8*i+7])
 	}
 	for i := range points {
-		pointers[i] = &points[i]
+		pointers[i] = &points[i].e
 	}
 	t := new(Table)
-	entries := make([]affine, len(points))
-	toAffine(pointers, entries)
+	entries := make([]curve.Affine, len(points))
+	curve.ToAffine(pointers, entries)
 	for i := range t.rows {
 		copy(t.rows[i][:], entries[8*i:])
 	}
@@ -35,33 +40,33 @@ func NewTable(base *Point) *Table {
 // Mult sets p = s·base. Which entries are read does not depend on s: every
 // row is read whole, and the entry wanted is kept.
 func (t *Table) Mult(p *Point, s *Scalar) {
-	var sum coordinates
-	var entry affine
-	sum.zero()
+	var sum curve.Coordinates
+	var entry curve.Affine
+	sum.Zero()
 	digits := radix16(s)
 	for i := range t.rows {
 		pick(&entry, &t.rows[i], digits[i])
-		sum.addAffine(&entry)
+		sum.AddAffine(&entry)
 	}
-	p.set(&sum)
+	sum.Point(&p.e)
 }
 
 // pick sets v to digit·row[0], for a digit from -8 to 8.
-func pick(v *affine, row *[8]affine, digit int8) {
+func pick(v *curve.Affine, row *[8]curve.Affine, digit int8) {
 	sign := digit >> 7 // -1 or 0
 	abs := uint8((digit ^ sign) - sign)
-	*v = affine{sum: *one, diff: *one}
+	*v = curve.Affine{Sum: *curve.One, Diff: *curve.One}
 	for j := range row {
 		// 1 if abs == j+1: only then does the subtraction borrow.
 		same := int((uint32(abs^uint8(j+1)) - 1) >> 31)
-		v.sum.Select(&row[j].sum, &v.sum, same)
-		v.diff.Select(&row[j].diff, &v.diff, same)
-		v.xy2d.Select(&row[j].xy2d, &v.xy2d, same)
+		v.Sum.Select(&row[j].Sum, &v.Sum, same)
+		v.Diff.Select(&row[j].Diff, &v.Diff, same)
+		v.XY2D.Select(&row[j].XY2D, &v.XY2D, same)
 	}
 	negative := int(-sign)
 	var minus field.Element
-	v.sum.Swap(&v.diff, negative)
-	v.xy2d.Select(minus.Negate(&v.xy2d), &v.xy2d, negative)
+	v.Sum.Swap(&v.Diff, negative)
+	v.XY2D.Select(minus.Negate(&v.XY2D), &v.XY2D, negative)
 }
 
 // radix16 writes s as Σ digits[i]·16^i with digits from -8 to 8.
