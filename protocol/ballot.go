@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -43,6 +44,16 @@ func (p Proposal) Check() error {
 	}
 	if p.Opens < 0 || p.Opens >= p.Closes {
 		return fmt.Errorf("%w: a vote opens before it closes", ErrMalformed)
+	}
+	if start := p.Effect.StartEpoch; start != nil && start.Until <= p.Closes {
+		return Refuse(ErrMalformed,
+			"l'ancienne clé serait retirée avant la fin du vote; donnez une date plus lointaine",
+			"the former key would be retired before the vote has closed; give a later date")
+	}
+	if start := p.Effect.StartEpoch; start != nil && Span(start.Until-p.Closes) > MaxMove {
+		return Refuse(ErrMalformed,
+			"l'ancienne clé serait retirée plus d'un an après la fin du vote; donnez une date plus proche",
+			"the former key would be retired more than a year after the vote has closed; give an earlier date")
 	}
 	return p.Effect.Check()
 }
@@ -92,11 +103,11 @@ const (
 // Ballot is one member's voice on one proposal. It is public and final, except
 // that a member's own ballot replaces the one that its proxy has cast.
 type Ballot struct {
-	Proposal Hash   `json:"proposal"`
-	Choice   Choice `json:"choice"`
+	Choice Choice `json:"choice"`
 	// For is whose voice it is when a proxy casts it under a [Delegation]; empty
 	// for the signer's own.
-	For MemberID `json:"for,omitempty"`
+	For      MemberID `json:"for,omitempty"`
+	Proposal Hash     `json:"proposal"`
 }
 
 // Label implements [Document].
@@ -192,20 +203,20 @@ func (c Close) Check() error { return checkRef("proposal", c.Proposal) }
 
 // Tally is the count of one vote.
 type Tally struct {
-	Members int `json:"members"` // in good standing at the close
 	Count
+	// Chair is what the chair said, who settles a tie if the rule says so.
+	Chair Choice `json:"chair,omitempty"`
 	// Colleges counts each college by itself, in the charter's order; empty
 	// where the charter has none.
 	Colleges []Count `json:"colleges,omitempty"`
-	// Chair is what the chair said, who settles a tie if the rule says so.
-	Chair Choice `json:"chair,omitempty"`
+	Members  int     `json:"members"` // in good standing at the close
 }
 
 // Count is how many said what.
 type Count struct {
-	For     int `json:"for"`
-	Against int `json:"against"`
 	Abstain int `json:"abstain"`
+	Against int `json:"against"`
+	For     int `json:"for"`
 }
 
 // Add counts one ballot.
@@ -229,23 +240,23 @@ func (t Tally) Equal(u Tally) bool {
 // [Act] that takes no vote: decisions form a chain from the genesis, and whoever has
 // all of it knows who the members are.
 type Decision struct {
-	Number int `json:"number"` // from 1
 	// Act is what was done without a vote; the rest but Number, ClosedAt and
 	// Previous is empty then.
 	Act      *Act             `json:"act,omitempty"`
-	Proposal Signed[Proposal] `json:"proposal,omitzero"`
-	Cosigns  []Signed[Cosign] `json:"cosigns"` // ascending by member
 	Ballots  []Signed[Ballot] `json:"ballots"` // ascending by whose voice it is
+	Carried  bool             `json:"carried"`
+	ClosedAt Millis           `json:"closed_at"`
+	Cosigns  []Signed[Cosign] `json:"cosigns"` // ascending by member
 	// Delegations are those under which ballots were cast by proxy, ascending
 	// by who gave them.
 	Delegations []Signed[Delegation] `json:"delegations,omitempty"`
+	Number      int                  `json:"number"` // from 1
 	OpenedAt    Millis               `json:"opened_at"`
-	ClosedAt    Millis               `json:"closed_at"`
-	Roster      Hash                 `json:"roster"` // hash of the members in good standing
-	Tally       Tally                `json:"tally"`
-	Special     bool                 `json:"special"`
-	Carried     bool                 `json:"carried"`
 	Previous    Hash                 `json:"previous"` // the decision before, or the genesis
+	Proposal    Signed[Proposal]     `json:"proposal,omitzero"`
+	Roster      Hash                 `json:"roster"` // hash of the members in good standing
+	Special     bool                 `json:"special"`
+	Tally       Tally                `json:"tally"`
 }
 
 // Act is what a member decides about itself, or the replicas about who they
@@ -262,7 +273,10 @@ func (d Decision) ID() (Hash, error) {
 	if err != nil {
 		return Hash{}, err
 	}
-	return HashOf(append([]byte(signatureDomain+"decision\x00"), body...)), nil
+	id := sha256.New()
+	id.Write([]byte(signatureDomain + "decision\x00"))
+	id.Write(body)
+	return Hash(id.Sum(nil)), nil
 }
 
 func checkRef(what string, h Hash) error {

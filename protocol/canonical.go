@@ -68,6 +68,9 @@ func Canonical(v any) (jsontext.Value, error) {
 		return nil, fmt.Errorf("encode a document: %w", err)
 	}
 	value := jsontext.Value(raw)
+	if isPlain(raw) { // its fields are declared in the canonical order
+		return value, nil
+	}
 	if err := value.Canonicalize(); err != nil {
 		return nil, fmt.Errorf("canonicalise a document: %w", err)
 	}
@@ -80,10 +83,18 @@ func Canonical(v any) (jsontext.Value, error) {
 // document that was accepted once cannot come again under other bytes. Errors
 // do not quote the input.
 func Decode[T any](raw []byte) (T, error) {
-	var v, zero T
+	var v T
 	if len(raw) > maxValue {
 		return v, fmt.Errorf("%w: at most %d bytes are read", ErrMalformed, maxValue)
 	}
+	if r, ok := any(&v).(recogniser); ok && r.recognise(raw) {
+		return v, nil
+	}
+	return decode[T](raw)
+}
+
+func decode[T any](raw []byte) (T, error) {
+	var v, zero T
 	if err := json.Unmarshal(raw, &v, json.RejectUnknownMembers(true)); err != nil {
 		return zero, fmt.Errorf("%w: not a JSON document, or a field is unknown or of the wrong type", ErrMalformed)
 	}

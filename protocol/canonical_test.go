@@ -191,8 +191,8 @@ func FuzzHash(f *testing.F) {
 
 func enrolmentToken() EnrolmentToken {
 	return EnrolmentToken{
-		Member: "theatre-du-fleuve", Addresses: []string{"127.0.0.1:7400"},
-		Authority: HashOf([]byte("ca")), Federation: HashOf([]byte("genesis")), Secret: make([]byte, secretSize),
+		Member: "theatre-du-fleuve", Route: Route{Addresses: []string{"127.0.0.1:7400"}, Keys: []Hash{HashOf([]byte("key"))}},
+		Federation: HashOf([]byte("genesis")), Secret: make([]byte, secretSize),
 	}
 }
 

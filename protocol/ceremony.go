@@ -7,7 +7,7 @@ import (
 	"coulisse/crypto/seal"
 )
 
-// A key ceremony gives the elected stewards their shares of the epoch key K.
+// A key ceremony gives the elected stewards their shares of an epoch's key K.
 // The log is its bulletin board: every receiver posts a fresh envelope key
 // ([Hello]), every dealer deals to those keys ([Deal]), every receiver checks
 // what it got and states the resulting public key ([Ready]) or complains
@@ -17,8 +17,8 @@ import (
 // Attempt names one run of a ceremony: a complaint begins the next.
 type Attempt struct {
 	Epoch Epoch `json:"epoch"`
-	// Roll numbers the steward elections of the epoch, from 1: the first
-	// generates K, the later ones hand the same K to a new roll.
+	// Roll numbers the steward elections, from 1: the first makes a key, the
+	// later ones hand the same key to a new roll.
 	Roll   int `json:"roll"`
 	Number int `json:"number"` // from 1
 }

@@ -229,9 +229,7 @@ type Genesis struct {
 	Charter  Charter        `json:"charter"`
 	Founders []Signed[Card] `json:"founders"`
 	Replicas []Replica      `json:"replicas"`
-	// Authority is the SHA-256 of the coordinator's CA certificate (DER).
-	Authority Hash   `json:"authority"`
-	At        Millis `json:"at"`
+	At       Millis         `json:"at"`
 }
 
 // Check reports the first field that breaks the form. It does not verify the
@@ -243,13 +241,30 @@ func (g Genesis) Check() error {
 	if len(g.Founders) < MinFounders || len(g.Founders) > MaxMembers {
 		return fmt.Errorf("%w: a federation is founded by %d to %d members", ErrMalformed, MinFounders, MaxMembers)
 	}
+	if err := g.checkChair(); err != nil {
+		return err
+	}
 	if err := checkReplicas(g.Replicas); err != nil {
 		return err
 	}
-	if g.Authority.IsZero() {
-		return fmt.Errorf("%w: the genesis names the coordinator's certificate authority", ErrMalformed)
+	for _, r := range g.Replicas {
+		if !r.Former.IsZero() {
+			return fmt.Errorf("%w: a replica begins with one certificate authority", ErrMalformed)
+		}
 	}
 	return g.At.check("the founding")
+}
+
+// checkChair wants the chair among the founders: nobody else could settle a tie
+// before a vote admits it, and a name with a slip in it never could.
+func (g Genesis) checkChair() error {
+	founds := func(s Signed[Card]) bool { return s.By == PartyID(g.Charter.Chair) }
+	if g.Charter.Chair == "" || slices.ContainsFunc(g.Founders, founds) {
+		return nil
+	}
+	return Refuse(ErrMalformed,
+		"la charte confie la présidence à %s, qui n'est pas parmi les membres fondateurs\u00a0; corrigez «\u00a0chair\u00a0», ou ajoutez sa fiche",
+		"the charter gives the chair to %s, which is not among the founders; correct “chair”, or add its card", g.Charter.Chair)
 }
 
 // ID is the federation's name: the hash of the canonical genesis under its

@@ -24,7 +24,26 @@ type Effect struct {
 	ReplaceCard  *Signed[Card]  `json:"replace_card,omitempty"`
 	ElectWorkers *WorkerRoll    `json:"elect_workers,omitempty"`
 	SetFees      *Fees          `json:"set_fees,omitempty"`
+	StartEpoch   *EpochStart    `json:"start_epoch,omitempty"`
 	SetCharter   *CharterChange `json:"set_charter,omitempty"`
+	// SoleReplica leaves the coordinator with one of its replicas.
+	SoleReplica *SoleReplica `json:"sole_replica,omitempty"`
+}
+
+// SoleReplica names the replica that goes on alone once a majority of the others
+// is lost with their keys, which alone could have signed another roll. The
+// members decide it instead; new replicas then join it in the usual way.
+type SoleReplica struct {
+	Replica ReplicaID `json:"replica"`
+	// Address is where it is dialled. A roll that named one keeps it.
+	Address string `json:"address"`
+}
+
+func (s SoleReplica) check() error {
+	if err := s.Replica.Check(); err != nil {
+		return err
+	}
+	return checkAddress(s.Address)
 }
 
 // CharterChange is a new charter, and the one that it was written from: what
@@ -179,8 +198,14 @@ func (e Effect) Check() error {
 	if e.SetFees != nil {
 		checks = append(checks, e.SetFees.check)
 	}
+	if e.StartEpoch != nil {
+		checks = append(checks, e.StartEpoch.check)
+	}
 	if e.SetCharter != nil {
 		checks = append(checks, e.SetCharter.check)
+	}
+	if e.SoleReplica != nil {
+		checks = append(checks, e.SoleReplica.check)
 	}
 	if len(checks) != 1 {
 		return fmt.Errorf("%w: a proposal changes exactly one thing", ErrMalformed)

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"fmt"
 	"strconv"
 
@@ -31,6 +32,18 @@ func (e Entry) Encode() []byte {
 	raw = append(raw, `","seq":`...)
 	raw = strconv.AppendInt(raw, e.Seq, 10)
 	return append(raw, '}')
+}
+
+// ReadEntry finds the label and the document of an entry as [Entry.Encode] writes
+// it. It verifies nothing.
+func ReadEntry(raw []byte) (label Label, document []byte, ok bool) {
+	_, rest, begins := bytes.Cut(raw, []byte(`,"doc":`))
+	end := bytes.LastIndex(rest, []byte(`,"label":"`))
+	if !begins || end < 0 {
+		return "", nil, false
+	}
+	name, _, ends := bytes.Cut(rest[end+len(`,"label":"`):], []byte(`","seq":`))
+	return Label(name), rest[:end], ends
 }
 
 // MaxSize bounds the entries of a log: the integers that JSON keeps exactly.

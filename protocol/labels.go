@@ -22,6 +22,7 @@ const (
 	LabelDeal       Label = "ceremony-deal"
 	LabelReady      Label = "ceremony-ready"
 	LabelComplaint  Label = "ceremony-complaint"
+	LabelMigrated   Label = "migrated"
 	LabelManifest   Label = "manifest"
 	LabelAck        Label = "acknowledgement"
 	LabelKeyConfirm Label = "key-confirmation"
@@ -30,14 +31,15 @@ const (
 	LabelAbort      Label = "abort"
 
 	// Signed with a replica's key.
-	LabelEnrolment Label = "enrolment"
-	LabelClose     Label = "close"
-	LabelReserve   Label = "reservation"
-	LabelOpening   Label = "opening"
-	LabelResult    Label = "result"
-	LabelLapse     Label = "lapse"
-	LabelExport    Label = "export"
-	LabelHead      Label = "head"
+	LabelEnrolment  Label = "enrolment"
+	LabelClose      Label = "close"
+	LabelReserve    Label = "reservation"
+	LabelOpening    Label = "opening"
+	LabelResult     Label = "result"
+	LabelLapse      Label = "lapse"
+	LabelRetirement Label = "retirement"
+	LabelExport     Label = "export"
+	LabelHead       Label = "head"
 
 	LabelEndorsement Label = "endorsement" // within a roll, never an entry
 	LabelRoll        Label = "roll"
@@ -51,7 +53,7 @@ func (l Label) ByMember() bool {
 	switch l {
 	case LabelProposal, LabelCosign, LabelBallot,
 		LabelWithdrawal, LabelDelegation, LabelRevocation, LabelKeyChange, LabelLeave,
-		LabelTicket, LabelHello, LabelDeal, LabelReady, LabelComplaint,
+		LabelTicket, LabelHello, LabelDeal, LabelReady, LabelComplaint, LabelMigrated,
 		LabelManifest, LabelAck, LabelKeyConfirm, LabelUpload, LabelCollected, LabelAbort:
 		return true
 	}

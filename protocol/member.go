@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 
 	"coulisse/crypto/key"
 	"coulisse/crypto/seal"
@@ -120,10 +121,25 @@ func (Leave) Role() (r key.Vote) { return }
 // Check implements [Document].
 func (l Leave) Check() error { return l.Member.Check() }
 
+// Renewal is what a node signs with its node key to renew its certificate: a
+// copy of its folder from before a change of keys renews none.
+func Renewal(federation Hash, request []byte) []byte {
+	hash := HashOf(request)
+	return slices.Concat([]byte(signatureDomain+"renewal\x00"), federation[:], hash[:])
+}
+
 // Replica is a coordinator replica.
 type Replica struct {
 	ID  ReplicaID               `json:"id"`
 	Key key.Public[key.Replica] `json:"key"`
+	// TLS is the [KeyHash] of the key that it shows on the wire. Whoever dials
+	// knows it by this, and by no authority.
+	TLS Hash `json:"tls"`
+	// Authority is the SHA-256 of its certificate authority (DER), which
+	// certifies members' nodes and the office. Former is the one before, which
+	// counts until it is retired.
+	Authority Hash `json:"authority"`
+	Former    Hash `json:"former,omitzero"`
 	// Address is where it is dialled, as host:port. The genesis has none: nodes
 	// find the first replicas by their enrolment tokens.
 	Address string `json:"address,omitempty"`

@@ -3,6 +3,7 @@ package protocol
 import (
 	"fmt"
 	"net"
+	"slices"
 
 	"coulisse/crypto/key"
 )
@@ -10,7 +11,7 @@ import (
 // Roll says who the coordinator is from now on, and which rules the log goes
 // by. The first is the genesis's; each one after it is endorsed by a majority
 // of the replicas of the one before, so that no single replica brings in others
-// or sends them away.
+// or sends them away, or is voted by the members (Effect.SoleReplica).
 type Roll struct {
 	Number   int       `json:"number"`   // 0 for the genesis's, then 1, 2, 3…
 	Replicas []Replica `json:"replicas"` // as the office lists them, each with its address
@@ -34,11 +35,18 @@ func (r Roll) Check() error {
 	}
 	addresses := map[string]bool{}
 	for _, replica := range r.Replicas {
-		host, port, err := net.SplitHostPort(replica.Address)
-		if err != nil || host == "" || port == "" || len(replica.Address) > maxAddress || addresses[replica.Address] {
+		if err := checkAddress(replica.Address); err != nil || addresses[replica.Address] {
 			return fmt.Errorf("%w: each replica of a roll has an address of its own, host:port", ErrMalformed)
 		}
 		addresses[replica.Address] = true
+	}
+	return nil
+}
+
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" || len(address) > maxAddress {
+		return fmt.Errorf("%w: an address is written host:port", ErrMalformed)
 	}
 	return nil
 }
@@ -47,7 +55,7 @@ func checkReplicas(replicas []Replica) error {
 	if len(replicas) < 1 || len(replicas) > MaxReplicas {
 		return fmt.Errorf("%w: a coordinator has 1 to %d replicas", ErrMalformed, MaxReplicas)
 	}
-	seen, keys := map[ReplicaID]bool{}, map[key.Public[key.Replica]]bool{}
+	seen, keys, hashes := map[ReplicaID]bool{}, map[key.Public[key.Replica]]bool{}, map[Hash]bool{}
 	for _, r := range replicas {
 		if err := r.ID.Check(); err != nil {
 			return err
@@ -57,8 +65,39 @@ func checkReplicas(replicas []Replica) error {
 			return fmt.Errorf("%w: each replica is listed once, with a key of its own", ErrMalformed)
 		}
 		seen[r.ID], keys[r.Key] = true, true
+		if r.TLS.IsZero() || r.Authority.IsZero() {
+			return fmt.Errorf("%w: each replica has a TLS key and a certificate authority", ErrMalformed)
+		}
+		// What two share would outlive the removal of one.
+		for _, h := range []Hash{r.TLS, r.Authority, r.Former} {
+			if !h.IsZero() && hashes[h] {
+				return fmt.Errorf("%w: replicas share neither a TLS key nor an authority", ErrMalformed)
+			}
+			hashes[h] = true
+		}
 	}
 	return nil
+}
+
+// Certifies reports whether certificates by that authority count.
+func (r Roll) Certifies(authority Hash) bool {
+	return !authority.IsZero() && slices.ContainsFunc(r.Replicas, func(r Replica) bool {
+		return r.Authority == authority || r.Former == authority
+	})
+}
+
+// Issues reports whether that authority is one that certificates come from now.
+func (r Roll) Issues(authority Hash) bool {
+	return slices.ContainsFunc(r.Replicas, func(r Replica) bool { return r.Authority == authority })
+}
+
+// Route is how to reach the roll's replicas, and what each shows.
+func (r Roll) Route() Route {
+	route := Route{Roll: r.Number}
+	for _, replica := range r.Replicas {
+		route.Addresses, route.Keys = append(route.Addresses, replica.Address), append(route.Keys, replica.TLS)
+	}
+	return route
 }
 
 // ID names a roll.

@@ -6,7 +6,6 @@ import (
 
 	"coulisse/crypto/key"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -21,8 +20,8 @@ type PartyID string
 // (RFC 6962). It is in every signature, so that two members who were shown
 // different logs find out as soon as one reads what the other signed.
 type Head struct {
-	Size int64 `json:"size"`
 	Root Hash  `json:"root"`
+	Size int64 `json:"size"`
 }
 
 // A Document is something that a party in role R signs.
@@ -37,9 +36,9 @@ type Document[R key.Role] interface {
 // Signed is a document under its signature. Body is kept as the signer wrote
 // it, in canonical form, and never encoded again.
 type Signed[T any] struct {
+	Body jsontext.Value `json:"body"`
 	By   PartyID        `json:"by"`
 	Head Head           `json:"head"`
-	Body jsontext.Value `json:"body"`
 	Sig  []byte         `json:"sig"`
 }
 
@@ -117,17 +116,15 @@ func Open[R key.Role, T Document[R]](federation Hash, s Signed[T], pub key.Publi
 	return doc, nil
 }
 
-// VerifyAhead verifies the signature of a document that is about to be opened,
-// with the key that keyOf has for its author, so that [Open] finds it
-// remembered. It looks at nothing else and decides nothing.
-func VerifyAhead[R key.Role](federation Hash, label Label, document []byte, keyOf func(PartyID) (key.Public[R], bool)) {
+// Claim is what [Open] will verify of a document, under the key that keyOf has
+// for its author. It looks at nothing else.
+func Claim[R key.Role](federation Hash, label Label, document []byte, keyOf func(PartyID) (key.Public[R], bool)) (key.Claim[R], bool) {
 	var s Signed[jsontext.Value]
-	if err := json.Unmarshal(document, &s); err != nil || len(s.By) > maxParty {
-		return
+	if !s.recognise(document) || len(s.By) > maxParty {
+		return key.Claim[R]{}, false
 	}
-	if pub, ok := keyOf(s.By); ok {
-		pub.Verify(s.message(federation, label), s.Sig)
-	}
+	pub, ok := keyOf(s.By)
+	return key.Claim[R]{Key: pub, Message: s.message(federation, label), Sig: s.Sig}, ok
 }
 
 // Peek decodes a document without verifying it, to learn what it refers to.

@@ -4,27 +4,24 @@ import (
 	"encoding/base64"
 	"fmt"
 	"log/slog"
-	"net"
 	"strings"
 )
 
 // EnrolmentToken is what the office hands a member so that its node can ask
-// for its first certificate: where the coordinator is, which certificate
-// authority and which genesis it must show, and a secret that works once. A
-// coordinator that is not the one in the token is not talked to.
+// for its first certificate: where the coordinator is, which keys and which
+// genesis it must show, and a secret that works once. A coordinator that is not
+// the one in the token is not talked to.
 type EnrolmentToken struct {
 	Member     MemberID `json:"member"`
-	Addresses  []string `json:"addresses"`
-	Authority  Hash     `json:"authority"`
+	Route      Route    `json:"route"`
 	Federation Hash     `json:"federation"`
 	Secret     []byte   `json:"secret"`
 }
 
 const (
-	tokenPrefix   = "coulisse-enrol-1."
-	maxToken      = 4096
-	secretSize    = 32
-	maxTokenHosts = 16
+	tokenPrefix = "coulisse-enrol-1."
+	maxToken    = 8192
+	secretSize  = 32
 )
 
 // Encode is the token as text, to be pasted.
@@ -60,18 +57,10 @@ func (t EnrolmentToken) check() error {
 	if err := t.Member.Check(); err != nil {
 		return err
 	}
-	if len(t.Secret) != secretSize || t.Authority.IsZero() || t.Federation.IsZero() {
+	if len(t.Secret) != secretSize || t.Federation.IsZero() {
 		return fmt.Errorf("%w: the enrolment token lacks a part", ErrMalformed)
 	}
-	if len(t.Addresses) < 1 || len(t.Addresses) > maxTokenHosts {
-		return fmt.Errorf("%w: the enrolment token names 1 to %d addresses", ErrMalformed, maxTokenHosts)
-	}
-	for _, a := range t.Addresses {
-		if _, _, err := net.SplitHostPort(a); err != nil {
-			return fmt.Errorf("%w: an address is host:port", ErrMalformed)
-		}
-	}
-	return nil
+	return t.Route.Check()
 }
 
 // String hides the secret.

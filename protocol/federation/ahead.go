@@ -1,26 +1,16 @@
 package federation
 
 import (
-	"bytes"
-	"sync"
-
 	"coulisse/crypto/key"
 	"coulisse/protocol"
 )
 
-// verifiers is how many signatures are verified at once.
-const verifiers = 8
-
-// VerifyEntriesAhead is [VerifyAhead] of the ballots among encoded entries. It
-// looks for them as [protocol.Entry.Encode] writes them; what is written
-// otherwise is verified when it is applied.
+// VerifyEntriesAhead is [VerifyAhead] of the ballots among encoded entries.
 func VerifyEntriesAhead(tx Tx, entries [][]byte) {
 	var ballots [][]byte
 	for _, e := range entries {
-		_, rest, begins := bytes.Cut(e, []byte(`,"doc":`))
-		end := bytes.LastIndex(rest, []byte(`,"label":"`+protocol.LabelBallot+`",`))
-		if begins && end >= 0 {
-			ballots = append(ballots, rest[:end])
+		if label, document, ok := protocol.ReadEntry(e); ok && label == protocol.LabelBallot {
+			ballots = append(ballots, document)
 		}
 	}
 	VerifyAhead(tx, ballots)
@@ -39,18 +29,11 @@ func VerifyAhead(tx Tx, ballots [][]byte) {
 		m, ok := view.Active(protocol.MemberID(by))
 		return m.Card.Vote, ok
 	}
-	next := make(chan []byte)
-	var verifying sync.WaitGroup
-	for range min(verifiers, len(ballots)) {
-		verifying.Go(func() {
-			for document := range next {
-				protocol.VerifyAhead(view.Federation, protocol.LabelBallot, document, keyOf)
-			}
-		})
-	}
+	claims := make([]key.Claim[key.Vote], 0, len(ballots))
 	for _, document := range ballots {
-		next <- document
+		if c, ok := protocol.Claim(view.Federation, protocol.LabelBallot, document, keyOf); ok {
+			claims = append(claims, c)
+		}
 	}
-	close(next)
-	verifying.Wait()
+	key.Ahead(claims)
 }

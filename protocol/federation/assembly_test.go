@@ -246,6 +246,23 @@ func TestAnybodyMayLeave(t *testing.T) {
 	replayed(t, town)
 }
 
+// What waits for support ends with its author's membership, however that ends.
+func TestExpelledAuthorsProposals(t *testing.T) {
+	town := Found(t, 5)
+	d := town.Members[3]
+	waiting := propose(town, d, town.Proposal(aPolicy))
+	open := propose(town, d, town.Proposal(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}}))
+	town.Must(Vote(town, town.Members[0], protocol.Cosign{Proposal: open}))
+	town.Decide(protocol.Effect{Expel: d.ID})
+	if got := stateOf(t, town, waiting); got != federation.ProposalWithdrawn {
+		t.Errorf("its waiting proposal is %s", got)
+	}
+	if got := stateOf(t, town, open); got != federation.ProposalOpen {
+		t.Errorf("its open proposal is %s: others may have voted", got)
+	}
+	replayed(t, town)
+}
+
 func TestWorkersAreNoStewards(t *testing.T) {
 	town := Found(t, 5)
 	m := town.Members

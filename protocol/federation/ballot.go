@@ -8,12 +8,35 @@ import (
 	"coulisse/protocol/governance"
 )
 
-// cast is a ballot in the state, with the delegation under which a proxy cast
-// it. Void says that the member whose key signed it has lost that key.
+// cast is a ballot in the state: the entry that holds it, and the delegation
+// under which a proxy cast it. Void says that the member whose key signed it has
+// lost that key.
 type cast struct {
-	Signed     protocol.Signed[protocol.Ballot]      `json:"signed"`
+	Entry      int64                                 `json:"entry"`
 	Delegation *protocol.Signed[protocol.Delegation] `json:"delegation,omitempty"`
 	Void       bool                                  `json:"void,omitzero"`
+
+	Signed protocol.Signed[protocol.Ballot] `json:"-"` // read from the entry
+}
+
+// read fills in the ballot of one that was loaded.
+func (c *cast) read(tx Tx) {
+	document, ok := documentAt(tx, c.Entry)
+	if !ok {
+		panic("federation: the state is damaged: a ballot's entry is missing")
+	}
+	var err error
+	if c.Signed, err = protocol.Decode[protocol.Signed[protocol.Ballot]](document); err != nil {
+		panic("federation: a stored ballot does not decode: " + err.Error())
+	}
+}
+
+func castBy(tx Tx, id protocol.Hash, voice protocol.MemberID) (cast, bool) {
+	c, ok := load[cast](tx, ballotKey(id, voice))
+	if ok {
+		c.read(tx)
+	}
+	return c, ok
 }
 
 // own reports whether a member cast it for itself.
@@ -39,6 +62,7 @@ func castOn(tx Tx, id protocol.Hash) []cast {
 	valid := all[:0]
 	for _, c := range all {
 		if !c.Void {
+			c.read(tx)
 			valid = append(valid, c)
 		}
 	}
@@ -96,9 +120,8 @@ func applyBallot(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	ballot, voice := cast{Signed: s}, b.Principal(s.By)
-	key := ballotKey(p.ID, voice)
-	if earlier, ok := load[cast](tx, key); ok && !earlier.Void {
+	ballot, voice := cast{Entry: e.Seq, Signed: s}, b.Principal(s.By)
+	if earlier, ok := castBy(tx, p.ID, voice); ok && !earlier.Void {
 		if err := mayReplace(earlier, s); err != nil {
 			return err
 		}
@@ -114,7 +137,7 @@ func applyBallot(tx Tx, e protocol.Entry) error {
 			return err
 		}
 	}
-	save(tx, key, ballot)
+	save(tx, ballotKey(p.ID, voice), ballot)
 	return nil
 }
 
@@ -161,7 +184,8 @@ func proxyFor(tx Tx, view governance.View, p Proposal, voice protocol.MemberID, 
 
 // voidBallots makes the ballots that a member's lost key has signed, or let
 // somebody sign, count for nothing in the votes under way: whoever found the
-// key may have cast them. The member votes again.
+// key may have cast them. The member votes again. Its delegations are void as
+// well, and end: it may give another for the same votes at once.
 func voidBallots(tx Tx, id protocol.MemberID) {
 	for _, p := range OpenProposals(tx) {
 		for _, c := range castOn(tx, p.ID) {
@@ -170,5 +194,8 @@ func voidBallots(tx Tx, id protocol.MemberID) {
 				save(tx, ballotKey(p.ID, voice), c)
 			}
 		}
+	}
+	if len(Delegations(tx, id)) > 0 {
+		save(tx, delegationsKey(id), []Delegation{})
 	}
 }

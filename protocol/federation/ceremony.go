@@ -48,6 +48,8 @@ type Key struct {
 	PublicKey []byte           `json:"public_key"`
 	Holders   []Holder         `json:"holders"` // ascending by index
 	Threshold int              `json:"threshold"`
+	Made      protocol.Millis  `json:"made"`   // when the key itself was
+	Shared    protocol.Millis  `json:"shared"` // and when its shares were, last
 }
 
 // Holder finds a member among the holders.
@@ -60,9 +62,6 @@ func findHolder(holders []Holder, id protocol.MemberID) (Holder, bool) {
 	}
 	return holders[i], true
 }
-
-// ActiveKey is the key under which tokens are made now.
-func ActiveKey(tx Tx) (Key, bool) { return load[Key](tx, "key") }
 
 // CurrentCeremony is the last ceremony to have begun.
 func CurrentCeremony(tx Tx) (Ceremony, bool) { return load[Ceremony](tx, "ceremony") }
@@ -87,27 +86,55 @@ func ceremonyKey(step string, a protocol.Attempt, id protocol.MemberID) string {
 	return fmt.Sprintf("%s/%08d/%04d/%04d/%s", step, a.Epoch, a.Roll, a.Number, id)
 }
 
-// beginCeremony follows every election of stewards: the first roll generates
-// K, later ones are handed the same K.
-func beginCeremony(tx Tx, view governance.View, at protocol.Millis) {
+// beginCeremony follows every election of stewards: the first roll makes a key,
+// later ones are handed the newest. A former one stays with those who hold it
+// until it is retired: it takes no tickets any more.
+func beginCeremony(tx Tx, view governance.View, at protocol.Millis) error {
+	if old, ok := ActiveKey(tx); ok {
+		return convene(tx, view, &old, at)
+	}
+	return convene(tx, view, nil, at)
+}
+
+// convene seats the present stewards to be handed a key, or to make the one
+// that is decided. Nobody waits for one that has left.
+func convene(tx Tx, view governance.View, old *Key, at protocol.Millis) error {
 	c := Ceremony{
-		Attempt:   protocol.Attempt{Epoch: 1, Roll: view.Rolls, Number: 1},
+		Attempt:   protocol.Attempt{Epoch: view.Epoch, Roll: view.Rolls, Number: 1},
 		Threshold: view.Stewards.Threshold,
+		Old:       old,
 		Since:     at,
 	}
 	for i, id := range view.Stewards.Members {
 		c.Receivers = append(c.Receivers, Holder{Member: id, Index: uint16(i + 1)})
 	}
-	if old, ok := ActiveKey(tx); ok {
-		c.Old, c.Attempt.Epoch = &old, old.Epoch
-		for _, h := range old.Holders { // nobody waits for one that has left
-			if _, ok := view.Active(h.Member); !ok {
-				c.Accused, c.Accusers = append(c.Accused, h.Member), append(c.Accusers, "")
-			}
+	seated := c.Receivers
+	if old != nil {
+		c.Attempt.Epoch = old.Epoch
+		seated = slices.Concat(seated, old.Holders)
+	}
+	for _, h := range seated {
+		if _, ok := view.Active(h.Member); !ok && !slices.Contains(c.Accused, h.Member) {
+			c.Accused, c.Accusers = append(c.Accused, h.Member), append(c.Accusers, "")
 		}
 	}
 	c.arrange()
+	return stand(tx, c, at)
+}
+
+// stand stores how a ceremony stands. If it has ended and the members have
+// decided on a newer key than the one it was about, that one is made next: by
+// the present stewards, even if they could not be handed the former.
+func stand(tx Tx, c Ceremony, at protocol.Millis) error {
 	save(tx, "ceremony", c)
+	if !c.Done && !c.Failed {
+		return nil
+	}
+	view, err := View(tx)
+	if err != nil || c.Attempt.Epoch == view.Epoch {
+		return err
+	}
+	return convene(tx, view, nil, at)
 }
 
 // arrange seats who is left after the accused. The same t old holders deal to

@@ -56,7 +56,10 @@ func notActive(id protocol.PartyID) error {
 }
 
 // Size is how many entries the log has.
-func Size(tx Tx) int64 { return loadOr(tx, "size", int64(0)) }
+func Size(tx Tx) int64 {
+	size, _ := loadInt(tx, "size")
+	return size
+}
 
 // Head is the log's present head; zero before the genesis.
 func Head(tx Tx) (protocol.Head, error) {
@@ -68,11 +71,14 @@ func Head(tx Tx) (protocol.Head, error) {
 }
 
 // Time is when the last entry was accepted; it never goes back.
-func Time(tx Tx) protocol.Millis { return loadOr(tx, "at", protocol.Millis(0)) }
+func Time(tx Tx) protocol.Millis {
+	at, _ := loadInt(tx, "at")
+	return protocol.Millis(at)
+}
 
 // Lookup finds the entry that holds exactly this document. Sending a document
 // again, after an answer was lost, is therefore harmless.
-func Lookup(tx Tx, document []byte) (int64, bool) { return load[int64](tx, documentKey(document)) }
+func Lookup(tx Tx, document []byte) (int64, bool) { return loadInt(tx, documentKey(document)) }
 
 func documentKey(document []byte) string { return "document/" + protocol.HashOf(document).String() }
 
@@ -80,6 +86,16 @@ func documentKey(document []byte) string { return "document/" + protocol.HashOf(
 func EntryBytes(tx Tx, seq int64) ([]byte, bool) {
 	raw, ok := tx.Get(entryKey(seq))
 	return []byte(raw), ok
+}
+
+// documentAt is the document of an entry, as it was appended.
+func documentAt(tx Tx, seq int64) ([]byte, bool) {
+	raw, ok := EntryBytes(tx, seq)
+	if !ok {
+		return nil, false
+	}
+	_, document, ok := protocol.ReadEntry(raw)
+	return document, ok
 }
 
 func entryKey(seq int64) string { return fmt.Sprintf("log/%016x", seq) }
@@ -166,9 +182,9 @@ func keep(tx Tx, e protocol.Entry) error {
 		return err
 	}
 	tx.Set(entryKey(e.Seq), string(raw))
-	save(tx, documentKey(e.Doc), e.Seq)
-	save(tx, "size", e.Seq+1)
-	save(tx, "at", e.At)
+	saveInt(tx, documentKey(e.Doc), e.Seq)
+	saveInt(tx, "size", e.Seq+1)
+	saveInt(tx, "at", int64(e.At))
 	return nil
 }
 
@@ -188,12 +204,14 @@ var transitions = map[protocol.Label]func(Tx, protocol.Entry) error{
 	protocol.LabelLeave:      applyLeave,
 	protocol.LabelRoll:       applyRoll,
 
-	protocol.LabelEnrolment: applyEnrolment,
-	protocol.LabelHello:     applyHello,
-	protocol.LabelDeal:      applyDeal,
-	protocol.LabelReady:     applyReady,
-	protocol.LabelComplaint: applyComplaint,
-	protocol.LabelTicket:    applyTicket,
+	protocol.LabelEnrolment:  applyEnrolment,
+	protocol.LabelHello:      applyHello,
+	protocol.LabelDeal:       applyDeal,
+	protocol.LabelReady:      applyReady,
+	protocol.LabelComplaint:  applyComplaint,
+	protocol.LabelTicket:     applyTicket,
+	protocol.LabelMigrated:   applyMigrated,
+	protocol.LabelRetirement: applyRetirement,
 
 	protocol.LabelManifest:   applyManifest,
 	protocol.LabelAck:        applyAck,
@@ -235,8 +253,17 @@ func Founding(tx Tx) (protocol.Founding, error) {
 
 // Enrolled is the certificate that a member's node presents.
 func Enrolled(tx Tx, id protocol.MemberID) (protocol.Enrolment, bool) {
-	return load[protocol.Enrolment](tx, "enrolment/"+string(id))
+	key := "enrolment/" + string(id)
+	raw, ok := tx.Get(key)
+	if !ok {
+		return protocol.Enrolment{}, false
+	}
+	return lastEnrolments.decode(key, raw), true
 }
+
+// lastEnrolments are those that were read last: every call of a node reads its
+// own.
+var lastEnrolments = memo[protocol.Enrolment]{finish: func(*protocol.Enrolment) {}}
 
 func applyEnrolment(tx Tx, e protocol.Entry) error {
 	doc, err := openReplica[protocol.Enrolment](tx, e)

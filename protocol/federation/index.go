@@ -97,7 +97,8 @@ func OpenProposals(tx Tx) []Proposal {
 	return open
 }
 
-// DueProposals are those that a replica may close at this time.
+// DueProposals are those whose vote is over at this time and may be closed; see
+// [MayClose] for by whom.
 func DueProposals(tx Tx, at protocol.Millis) ([]protocol.Hash, error) {
 	view, err := View(tx)
 	if err != nil {
@@ -105,17 +106,27 @@ func DueProposals(tx Tx, at protocol.Millis) ([]protocol.Hash, error) {
 	}
 	due := []protocol.Hash{}
 	for _, p := range OpenProposals(tx) {
-		if at >= p.OpenedAt && view.Due(p.Content(), ownVoices(tx, view, p.ID), at) && closable(tx, view, p, at) {
+		if at >= p.OpenedAt && mayBeDue(tx, view, p, at) && view.Due(p.Content(), ownVoices(tx, view, p.ID), at) && closable(tx, view, p, at) {
 			due = append(due, p.ID)
 		}
 	}
 	return due, nil
 }
 
+// mayBeDue counts the ballots without reading them.
+func mayBeDue(tx Tx, view governance.View, p Proposal, at protocol.Millis) bool {
+	count := 0
+	tx.Ascend(ballotKey(p.ID, ""), func(string, string) bool {
+		count++
+		return true
+	})
+	return view.Due(p.Content(), count, at)
+}
+
 // closable reports whether a close would be accepted of a vote that is due: one
-// that sends away a holder of the key waits, unless it does not carry.
+// that the keys in use do not allow yet waits, unless it does not carry.
 func closable(tx Tx, view governance.View, p Proposal, at protocol.Millis) bool {
-	if checkHolder(tx, p.Content().Effect) == nil {
+	if checkTimely(tx, view, p.Content().Effect) == nil {
 		return true
 	}
 	_, _, err := decide(tx, view, p, at)

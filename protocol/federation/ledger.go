@@ -144,7 +144,7 @@ func endOutruled(tx Tx, decision int, e protocol.Effect) {
 // been paid for, and runs to its end.
 func endUnopened(tx Tx, reason protocol.Text, those func(Round) bool) {
 	for _, r := range RunningRounds(tx) {
-		if r.Stage == Opened || r.Stage == Published || !those(r) {
+		if !r.unopened() || !those(r) {
 			continue
 		}
 		end(tx, &r, Aborted, "", reason)

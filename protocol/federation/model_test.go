@@ -250,7 +250,8 @@ func (a *assembly) applies(effect string, from int) bool {
 	case "reinstate":
 		return a.out["membre-06"] == "suspended"
 	case "charter":
-		return from == a.charters && a.active("membre-02") // a charter names a chair in good standing
+		// Every second charter is the first one again. It names a chair in good standing.
+		return from%2 == a.charters%2 && a.active("membre-02")
 	}
 	return true
 }

@@ -23,6 +23,8 @@ type Proposal struct {
 	// later version, if by one.
 	Withdrawn bool          `json:"withdrawn,omitzero"`
 	Replaced  protocol.Hash `json:"replaced,omitzero"`
+
+	content *protocol.Proposal // decoded from Signed, if it was loaded
 }
 
 // ProposalState is where a proposal is in its life.
@@ -63,6 +65,9 @@ func (p Proposal) State(at protocol.Millis) ProposalState {
 
 // Content is the proposal itself. It was verified before it was stored.
 func (p Proposal) Content() protocol.Proposal {
+	if p.content != nil {
+		return *p.content
+	}
 	content, err := protocol.Peek(p.Signed)
 	if err != nil {
 		panic("federation: a stored proposal does not decode: " + err.Error())
@@ -72,12 +77,19 @@ func (p Proposal) Content() protocol.Proposal {
 
 // FindProposal finds a proposal by its identity.
 func FindProposal(tx Tx, id protocol.Hash) (Proposal, error) {
-	p, ok := load[Proposal](tx, proposalKey(id))
+	raw, ok := tx.Get(proposalKey(id))
 	if !ok {
-		return p, fmt.Errorf("%w: proposal %s", ErrNotFound, id.Short())
+		return Proposal{}, fmt.Errorf("%w: proposal %s", ErrNotFound, id.Short())
 	}
-	return p, nil
+	return lastProposals.decode(proposalKey(id), raw), nil
 }
+
+// lastProposals are those that were read last: every ballot reads the one that
+// it is on.
+var lastProposals = memo[Proposal]{finish: func(p *Proposal) {
+	content := p.Content()
+	p.content = &content
+}}
 
 // Proposals are all of them, in order of identity.
 func Proposals(tx Tx) []Proposal { return collect[Proposal](tx, "proposal/") }
@@ -101,7 +113,7 @@ func applyProposal(tx Tx, e protocol.Entry) error {
 		return refuse("la proposition se fermerait avant de s'ouvrir; donnez-lui une date à venir",
 			"the proposal closes before it could open; give it a date to come")
 	}
-	if err := checkHolder(tx, p.Effect); err != nil {
+	if err := checkTimely(tx, view, p.Effect); err != nil {
 		return err
 	}
 	id := protocol.ID(view.Federation, s)

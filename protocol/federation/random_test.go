@@ -117,19 +117,24 @@ func (c *chaos) effect() protocol.Effect {
 		{Reinstate: m[2].ID},
 		{ElectWorkers: &protocol.WorkerRoll{First: m[2].ID, Second: m[3].ID}},
 		{ElectStewards: &protocol.StewardRoll{Members: []protocol.MemberID{m[0].ID, m[1].ID}, Threshold: 2}},
+		{StartEpoch: &protocol.EpochStart{Until: c.town.Now + 2*Day}},
 	}).Draw(c.t, "effect")
 }
 
 func (c *chaos) ceremony() error {
 	town, m := c.town, c.member()
 	attempt := town.Ceremony().Attempt
-	switch rapid.SampledFrom([]string{"hello", "complaint", "ready", "ticket"}).Draw(c.t, "step") {
+	switch rapid.SampledFrom([]string{"hello", "complaint", "ready", "ticket", "migrated", "retire"}).Draw(c.t, "step") {
 	case "hello":
 		return town.Hello(m)
 	case "complaint":
 		return Node(town, m, protocol.Complaint{Attempt: attempt, Against: c.member().ID})
 	case "ready":
 		return Node(town, m, protocol.Ready{Attempt: attempt, PublicKey: []byte("nonsense")})
+	case "migrated":
+		return Node(town, m, protocol.Migrated{Epoch: 2})
+	case "retire":
+		return State(town, protocol.Retirement{Epoch: rapid.SampledFrom([]protocol.Epoch{1, 2}).Draw(c.t, "epoch")})
 	}
 	return Node(town, m, ticket(rapid.Int64Range(1, 4).Draw(c.t, "sequence"), rapid.IntRange(1, 4096).Draw(c.t, "count")))
 }

@@ -94,6 +94,11 @@ func TestThiefsDelegationDoesNotOutliveTheKeys(t *testing.T) {
 	if err := Vote(town, accomplice, protocol.Ballot{Proposal: id, Choice: protocol.For, For: victim.ID}); err == nil {
 		t.Error("a delegation of a thief's counts after its key was replaced by a vote")
 	}
+	// It is gone, and in the way of no other.
+	if left := federation.Delegations(&town.Log, victim.ID); len(left) != 0 {
+		t.Errorf("%d void delegations are listed", len(left))
+	}
+	town.Must(Vote(town, next, protocol.Delegation{To: accomplice.ID, From: town.Now, Until: town.Now + 5*Day}))
 }
 
 // A vote that rejects the expulsion of a holder is closed like any other.

@@ -88,6 +88,9 @@ func (r Round) Content() protocol.Manifest {
 	return m
 }
 
+// unopened reports whether a round that is under way has cost nothing yet.
+func (r Round) unopened() bool { return r.Stage != Opened && r.Stage != Published }
+
 // Ref names the round in the documents about it.
 func (r Round) Ref() protocol.RoundRef { return protocol.RoundRef{Round: r.ID, Manifest: r.Hash} }
 

@@ -105,9 +105,13 @@ func checkManifest(tx Tx, m protocol.Manifest, by protocol.MemberID, at protocol
 		return floors, refuse("les membres ont pris une décision depuis la rédaction du manifeste; rédigez-le de nouveau",
 			"the members have decided since the manifest was drawn up; draw it up again")
 	}
-	if key, ok := ActiveKey(tx); !ok || key.Epoch != m.Epoch {
-		return floors, refuse("le manifeste nomme une époque de clé qui n'est pas en usage",
-			"the manifest names a key epoch that is not in use")
+	epoch, err := RoundEpoch(tx, m.Participants())
+	if err != nil {
+		return floors, err
+	}
+	if m.Epoch != epoch {
+		return floors, refuse("la ronde serait sous l'époque de clé %d; c'est maintenant la %d que ses participants ont tous, rédigez-la de nouveau",
+			"the round would be under key epoch %d; its participants now all have %d, draw it up again", m.Epoch, epoch)
 	}
 	if left := protocol.Span(m.Deadline - at); left <= 0 || left > protocol.MaxRound {
 		return floors, refuse("l'échéance d'une ronde est à venir, dans %s au plus",

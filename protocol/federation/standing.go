@@ -46,7 +46,9 @@ func applyLeave(tx Tx, e protocol.Entry) error {
 		FR: fmt.Sprintf("Le membre %s a quitté la fédération avant l'ouverture de cette ronde. Proposez-la de nouveau sans lui.", id),
 		EN: fmt.Sprintf("The member %s left the federation before this round was opened. Propose it again without it.", id),
 	})
-	leaveCeremony(tx, id, e.At)
+	if err := leaveCeremony(tx, id, e.At); err != nil {
+		return err
+	}
 	return settleDeparted(tx, id)
 }
 
@@ -94,17 +96,17 @@ func settleDeparted(tx Tx, id protocol.MemberID) error {
 
 // leaveCeremony starts the ceremony under way again without a member that has
 // left, as if all had complained of its silence.
-func leaveCeremony(tx Tx, id protocol.MemberID, at protocol.Millis) {
+func leaveCeremony(tx Tx, id protocol.MemberID, at protocol.Millis) error {
 	c, ok := CurrentCeremony(tx)
 	if !ok || c.Done || c.Failed {
-		return
+		return nil
 	}
 	_, receives := findHolder(c.Receivers, id)
 	_, deals := findHolder(c.Dealers, id)
 	if !receives && !deals {
-		return
+		return nil
 	}
-	save(tx, "ceremony", c.without(id, "", at))
+	return stand(tx, c.without(id, "", at), at)
 }
 
 // without is the next attempt, with one more member left out.

@@ -6,7 +6,6 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	. "coulisse/protocol/federation/federationtest"
-	"coulisse/protocol/governance"
 )
 
 // A vote opens, takes a ballot and sees its voter's keys change in the same
@@ -57,7 +56,7 @@ func TestThiefsDelegationEndsWithTheLostKey(t *testing.T) {
 	town.Must(Vote(town, town.Members[1], protocol.Ballot{Proposal: replace, Choice: protocol.Against}))
 	town.Must(State(town, protocol.Close{Proposal: replace}))
 	town.Replace(next)
-	wants(t, Vote(town, e, protocol.Ballot{Proposal: id, Choice: protocol.Against, For: b.ID}), governance.ErrBallot)
+	wants(t, Vote(town, e, protocol.Ballot{Proposal: id, Choice: protocol.Against, For: b.ID}), federation.ErrRefused)
 	replayed(t, town)
 }
 

@@ -97,13 +97,12 @@ func applyReady(tx Tx, e protocol.Entry) error {
 	c.Since = e.At
 	if c.Readies++; c.Readies == len(c.Receivers) {
 		c.Done = true
-		save(tx, "key", Key{
+		keepKey(tx, Key{
 			Epoch: c.Attempt.Epoch, Attempt: c.Attempt, PublicKey: c.PublicKey,
-			Holders: c.Receivers, Threshold: c.Threshold,
+			Holders: c.Receivers, Threshold: c.Threshold, Made: e.At, Shared: e.At,
 		})
 	}
-	save(tx, "ceremony", c)
-	return nil
+	return stand(tx, c, e.At)
 }
 
 func noReceiver(id protocol.MemberID) error {
@@ -137,8 +136,7 @@ func applyComplaint(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	save(tx, "ceremony", c.without(doc.Against, accuser, e.At))
-	return nil
+	return stand(tx, c.without(doc.Against, accuser, e.At), e.At)
 }
 
 // Patience is how long an attempt stands still before whoever holds it up may

@@ -1,6 +1,9 @@
 package federation
 
 import (
+	"strconv"
+	"sync"
+
 	"coulisse/crypto/key"
 	"coulisse/protocol"
 
@@ -29,6 +32,22 @@ func load[T any](tx Tx, key string) (T, bool) {
 	return v, true
 }
 
+// saveInt stores an integer as save does, and loadInt reads it, or 0: the few
+// that every entry changes.
+func saveInt(tx Tx, key string, n int64) { tx.Set(key, strconv.FormatInt(n, 10)) }
+
+func loadInt(tx Tx, key string) (int64, bool) {
+	raw, ok := tx.Get(key)
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(raw, 10, 64)
+	if err != nil {
+		panic("federation: the state is damaged at " + key)
+	}
+	return n, true
+}
+
 func loadOr[T any](tx Tx, key string, missing T) T {
 	if v, ok := load[T](tx, key); ok {
 		return v
@@ -40,6 +59,39 @@ func decode(key, raw string, v any) {
 	if err := json.Unmarshal([]byte(raw), v); err != nil {
 		panic("federation: the state is damaged at " + key + ": " + err.Error())
 	}
+}
+
+// memo remembers the values that were decoded last, by their stored text, and
+// forgets its older half when the newer one is full. What a text decodes to is
+// a function of the text alone, so it cannot part two replicas. The values are
+// shared: their slices are never written to.
+type memo[T any] struct {
+	finish func(*T) // after decoding
+
+	// mu guards the rest.
+	mu           sync.Mutex
+	newer, older map[string]T
+}
+
+// maxMemo bounds what a memo holds: twice so many.
+const maxMemo = 200
+
+func (m *memo[T]) decode(key, raw string) T {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, ok := m.newer[raw]; ok {
+		return v
+	}
+	v, ok := m.older[raw]
+	if !ok {
+		decode(key, raw, &v)
+		m.finish(&v)
+	}
+	if m.newer == nil || len(m.newer) >= maxMemo {
+		m.newer, m.older = make(map[string]T, maxMemo), m.newer
+	}
+	m.newer[raw] = v
+	return v
 }
 
 // collect loads every value under a prefix, in key order.

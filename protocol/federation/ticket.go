@@ -40,8 +40,8 @@ func applyTicket(tx Tx, e protocol.Entry) error {
 		return err
 	}
 	if key, ok := ActiveKey(tx); !ok || key.Epoch != doc.Epoch {
-		return refuse("le billet nomme une époque de clé qui n'est pas en usage",
-			"the ticket names a key epoch that is not in use")
+		return refuse("le billet nomme une autre époque de clé que la plus récente en usage",
+			"the ticket names another key epoch than the newest in use")
 	}
 	sum := TicketsOf(tx, by, doc.Epoch)
 	if said, ok := FindTicket(tx, by, doc.Epoch, doc.Sequence); ok && said == doc {
@@ -52,11 +52,19 @@ func applyTicket(tx Tx, e protocol.Entry) error {
 			"the next ticket of the member %s has the number %d", by, sum.Sequence+1)
 	}
 	sum.Sequence, sum.Total = doc.Sequence, sum.Total+int64(doc.Count)
-	if sum.Total > view.Charter.Allowance {
+	if most := allowance(tx, by, doc.Epoch, view.Charter.Allowance); sum.Total > most {
 		return refuse("le membre %s a épuisé son allocation de %d identifiants pour cette époque de clé; les membres peuvent en voter une plus grande",
-			"the member %s has used its allowance of %d identifiers for this key epoch; the members can vote a larger one", by, view.Charter.Allowance)
+			"the member %s has used its allowance of %d identifiers for this key epoch; the members can vote a larger one", by, most)
 	}
 	save(tx, ticketsKey(by, doc.Epoch), sum)
 	save(tx, ticketKey(by, doc.Epoch, doc.Sequence), doc)
 	return nil
+}
+
+// allowance is how many identifiers a member may have tokenised in an epoch:
+// what the charter says, and never fewer than in the epoch before, whose people
+// it may keep if the charter allows less by now. What is made again counts
+// like anything else, so an epoch leaves as much for new people as the last.
+func allowance(tx Tx, id protocol.MemberID, epoch protocol.Epoch, voted int64) int64 {
+	return max(voted, TicketsOf(tx, id, epoch-1).Total)
 }

@@ -2,7 +2,6 @@ package federation
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 
 	"coulisse/protocol"
@@ -53,6 +52,9 @@ func applyClose(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
+	if err := checkLeft(p, d, e); err != nil {
+		return err
+	}
 	save(tx, decisionKey(d.Number), d)
 	saveView(tx, next)
 	p.Decision, p.Carried = d.Number, d.Carried
@@ -64,11 +66,51 @@ func applyClose(tx Tx, e protocol.Entry) error {
 			voidBallots(tx, protocol.MemberID(effect.ReplaceCard.By))
 		}
 		endOutruled(tx, d.Number, effect)
+		if effect.Expel != "" {
+			if err := settleDeparted(tx, effect.Expel); err != nil {
+				return err
+			}
+		}
 	}
-	if next.Rolls > view.Rolls {
-		beginCeremony(tx, next, e.At)
+	switch {
+	case next.Rolls > view.Rolls:
+		return beginCeremony(tx, next, e.At)
+	case next.Epoch > view.Epoch:
+		c, _ := CurrentCeremony(tx) // of the key in use
+		return stand(tx, c, e.At)
 	}
 	return nil
+}
+
+// checkLeft wants a vote that leaves one replica closed by that one: it is there,
+// then, and leads. Else a roll could leave one behind that answers no more.
+func checkLeft(p Proposal, d protocol.Decision, e protocol.Entry) error {
+	sole := p.Content().Effect.SoleReplica
+	if sole == nil || !d.Carried {
+		return nil
+	}
+	if by, err := protocol.Author(e.Doc); err != nil || by != protocol.PartyID(sole.Replica) {
+		return refuse("seule la réplique %s ferme ce vote, quand elle dirige", "only the replica %s closes this vote, when it leads", sole.Replica)
+	}
+	return nil
+}
+
+// MayClose reports whether a replica's close of a vote that is due would be
+// taken; see checkLeft.
+func MayClose(tx Tx, id protocol.Hash, replica protocol.ReplicaID, at protocol.Millis) bool {
+	p, err := FindProposal(tx, id)
+	if err != nil {
+		return false
+	}
+	if sole := p.Content().Effect.SoleReplica; sole == nil || sole.Replica == replica {
+		return true
+	}
+	view, err := View(tx)
+	if err != nil {
+		return false
+	}
+	d, _, err := decide(tx, view, p, at)
+	return err == nil && !d.Carried
 }
 
 func decide(tx Tx, view governance.View, p Proposal, at protocol.Millis) (protocol.Decision, governance.View, error) {
@@ -88,18 +130,14 @@ func decide(tx Tx, view governance.View, p Proposal, at protocol.Millis) (protoc
 		return d, view, refuse("le vote est ouvert jusqu'au %s, ou jusqu'à ce que tous aient voté",
 			"the vote is open until %s, or until everybody has voted", closes)
 	}
-	d, err := view.Decide(d)
+	d, next, err := view.Conclude(d)
 	if err != nil {
 		return d, view, err
 	}
-	if err := checkHolder(tx, content.Effect); err != nil && d.Carried {
+	if err := checkTimely(tx, view, content.Effect); err != nil && d.Carried {
 		return d, view, err
 	}
-	next, err := view.Apply(d)
-	if errors.Is(err, governance.ErrChain) {
-		panic("federation: the state is damaged: " + err.Error())
-	}
-	return d, next, err
+	return d, next, nil
 }
 
 // ownVoices counts the members in good standing that have voted themselves.
@@ -113,18 +151,24 @@ func ownVoices(tx Tx, view governance.View, id protocol.Hash) int {
 	return own
 }
 
-// checkHolder refuses to send away, or to suspend, a holder of the key in use:
-// it is needed to hand the key on, and would keep its share. Once the elected
-// stewards hold the key, the vote closes.
-func checkHolder(tx Tx, e protocol.Effect) error {
-	k, ok := ActiveKey(tx)
-	if !ok {
-		return nil
+// checkTimely refuses what the keys in use do not allow yet. Once they do, the
+// vote closes.
+func checkTimely(tx Tx, view governance.View, e protocol.Effect) error {
+	if err := checkHolder(tx, e); err != nil {
+		return err
 	}
-	for _, id := range []protocol.MemberID{e.Expel, e.Suspend} {
-		if _, holds := k.Holder(id); holds {
-			return refuse("le membre %s détient une part de la clé en usage; élisez d'autres gardiens et attendez qu'ils l'aient reçue",
-				"the member %s holds a share of the key in use; elect other stewards and wait until they have it", id)
+	return checkStart(tx, view, e)
+}
+
+// checkHolder refuses to send away, or to suspend, a holder of a key in use: it
+// may be needed to hand the key on, and would keep its share.
+func checkHolder(tx Tx, e protocol.Effect) error {
+	for _, k := range Keys(tx) {
+		for _, id := range []protocol.MemberID{e.Expel, e.Suspend} {
+			if _, holds := k.Holder(id); holds {
+				return refuse("le membre %s détient une part d'une clé en usage; élisez d'autres gardiens et attendez qu'ils l'aient reçue, ou que l'ancienne clé soit retirée",
+					"the member %s holds a share of a key in use; elect other stewards and wait until they have it, or until the former key is retired", id)
+			}
 		}
 	}
 	return nil

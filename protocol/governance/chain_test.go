@@ -126,6 +126,16 @@ func TestGenesisForgeries(t *testing.T) {
 	}
 }
 
+// Everybody has signed; but nobody could ever settle a tie.
+func TestChairIsAFounder(t *testing.T) {
+	for chair, want := range map[protocol.MemberID]error{"": nil, "membre-02": nil, "un-inconnu": governance.ErrGenesis} {
+		town := New(t, 4, func(c *protocol.Charter) { c.Chair = chair })
+		if _, err := governance.Begin(town.Founding); !errors.Is(err, want) {
+			t.Errorf("chair %q: %v", chair, err)
+		}
+	}
+}
+
 // changed is a change from the charter in force.
 func changed(t *testing.T, town *Town, to protocol.Charter) *protocol.CharterChange {
 	from, err := town.View().Charter.ID()

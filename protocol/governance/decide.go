@@ -9,14 +9,15 @@ import (
 
 // Special reports whether an effect takes a special vote: lowering a privacy
 // floor or adding to the budget, expelling or suspending, giving somebody new
-// keys, electing, changing the charter. The rest is ordinary.
+// keys, electing, changing the charter, going on with one replica. The rest is
+// ordinary.
 func (v View) Special(e protocol.Effect) bool {
 	switch {
 	case e.SetFloors != nil:
 		return v.Charter.Floors.Lowers(*e.SetFloors)
 	case e.Expel != "", e.Suspend != "", e.ReplaceCard != nil:
 		return true
-	case e.GrantBudget != nil, e.ElectStewards != nil, e.ElectWorkers != nil, e.SetCharter != nil:
+	case e.GrantBudget != nil, e.ElectStewards != nil, e.ElectWorkers != nil, e.SetCharter != nil, e.SoleReplica != nil:
 		return true
 	}
 	return false
@@ -195,7 +196,7 @@ func (v View) Decide(d protocol.Decision) (protocol.Decision, error) {
 		return d, err
 	}
 	d.Special = v.Special(p.Effect)
-	d.Carried = Carried(v.Rule(p.Effect), d.Tally)
+	d.Carried = Carried(v.Rule(p.Effect), d.Tally) && !overtaken(p, d.ClosedAt)
 	if d.Carried {
 		// The members changed under the proposal: it lapses rather than block
 		// the chain.
@@ -204,6 +205,42 @@ func (v View) Decide(d protocol.Decision) (protocol.Decision, error) {
 		}
 	}
 	return d, nil
+}
+
+// Conclude closes a vote as [View.Decide] does, and returns the view that
+// [View.Apply] would of the decision: it counts once.
+func (v View) Conclude(d protocol.Decision) (protocol.Decision, View, error) {
+	p, err := v.openDecided(d)
+	if err != nil {
+		return d, v, err
+	}
+	if d, err = v.Decide(d); err != nil {
+		return d, v, err
+	}
+	if err := v.compare(p, d, d); err != nil {
+		return d, v, err
+	}
+	next, err := v.enact(p, d)
+	if err != nil {
+		return d, v, err
+	}
+	next, err = next.after(d)
+	return d, next, err
+}
+
+// enact applies what was decided.
+func (v View) enact(p protocol.Proposal, d protocol.Decision) (View, error) {
+	if !d.Carried {
+		return v, nil
+	}
+	return v.applyEffect(p.Effect, d.ClosedAt)
+}
+
+// after is the view with a decision as the last of the chain.
+func (v View) after(d protocol.Decision) (View, error) {
+	last, err := d.ID()
+	v.Decisions, v.Last = d.Number, last
+	return v, err
 }
 
 // Apply verifies a decision from its signatures up and returns the view after
@@ -218,11 +255,7 @@ func (v View) Apply(d protocol.Decision) (View, error) {
 	if err != nil {
 		return v, err
 	}
-	next.Decisions = d.Number
-	if next.Last, err = d.ID(); err != nil {
-		return v, err
-	}
-	return next, nil
+	return next.after(d)
 }
 
 // carryOut counts a vote again and applies what it decided, or does what a
@@ -242,10 +275,7 @@ func (v View) carryOut(d protocol.Decision) (View, error) {
 	if err := v.compare(p, d, recount); err != nil {
 		return v, err
 	}
-	if !d.Carried {
-		return v, nil
-	}
-	return v.applyEffect(p.Effect, d.ClosedAt)
+	return v.enact(p, d)
 }
 
 // compare holds a stated decision against the recount of its ballots.

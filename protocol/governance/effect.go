@@ -50,8 +50,12 @@ func (v View) applyEffect(e protocol.Effect, at protocol.Millis) (View, error) {
 	case e.SetFees != nil:
 		v.Fees = e.SetFees
 		return v, nil
+	case e.StartEpoch != nil:
+		return v.startEpoch(*e.StartEpoch, at)
 	case e.SetCharter != nil:
 		return v.setCharter(*e.SetCharter)
+	case e.SoleReplica != nil:
+		return v.goOnWith(*e.SoleReplica)
 	}
 	return v, protocol.Refuse(ErrEffect,
 		"cette version ne connaît pas l'effet proposé; mettez le nœud à jour",

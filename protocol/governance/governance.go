@@ -56,10 +56,14 @@ type View struct {
 	Policies   []Policy              `json:"policies"` // ascending by name
 	Stewards   *protocol.StewardRoll `json:"stewards,omitempty"`
 	Rolls      int                   `json:"rolls"` // steward elections so far
-	Workers    *protocol.WorkerRoll  `json:"workers,omitempty"`
-	Fees       *protocol.Fees        `json:"fees,omitempty"`
-	Roll       protocol.Roll         `json:"roll"` // who the coordinator is
-	Decisions  int                   `json:"decisions"`
+	// Epoch is the newest key epoch that was decided, the first needing no
+	// decision, and Until is when the key of the one before it is retired.
+	Epoch     protocol.Epoch       `json:"epoch"`
+	Until     protocol.Millis      `json:"until,omitzero"`
+	Workers   *protocol.WorkerRoll `json:"workers,omitempty"`
+	Fees      *protocol.Fees       `json:"fees,omitempty"`
+	Roll      protocol.Roll        `json:"roll"` // who the coordinator is
+	Decisions int                  `json:"decisions"`
 	// Last is the ID of the last decision, or of the genesis before any.
 	Last protocol.Hash `json:"last"`
 }
@@ -132,7 +136,7 @@ func Begin(f protocol.Founding) (View, error) {
 	if err != nil {
 		return View{}, err
 	}
-	v := View{Federation: id, Genesis: f.Genesis, Charter: f.Genesis.Charter, Last: id, Roll: protocol.Roll{Replicas: f.Genesis.Replicas, Rules: protocol.FirstRules}}
+	v := View{Federation: id, Genesis: f.Genesis, Charter: f.Genesis.Charter, Last: id, Epoch: 1, Roll: protocol.Roll{Replicas: f.Genesis.Replicas, Rules: protocol.FirstRules}}
 	for _, signed := range f.Genesis.Founders {
 		card, err := protocol.OpenCard(signed)
 		if err != nil {

@@ -55,6 +55,41 @@ func (v View) changeRoll(s protocol.Signed[protocol.RollChange]) (View, error) {
 	return v, nil
 }
 
+// goOnWith leaves the roll with one of its replicas, which keeps its key and its
+// address. The members' votes stand for the endorsements of a majority that is
+// lost. Nobody comes in this way: whoever joins is endorsed by the replica that
+// is left.
+func (v View) goOnWith(s protocol.SoleReplica) (View, error) {
+	i := slices.IndexFunc(v.Roll.Replicas, func(r protocol.Replica) bool { return r.ID == s.Replica })
+	if i < 0 {
+		return v, protocol.Refuse(ErrEffect,
+			"la réplique %s n'est pas sur la liste du coordonnateur", "the replica %s is not on the coordinator's roll", s.Replica)
+	}
+	if len(v.Roll.Replicas) == 1 {
+		return v, protocol.Refuse(ErrEffect,
+			"le coordonnateur n'a que la réplique %s; il n'y en a pas d'autre à laisser", "the coordinator has the replica %s only; there is no other to leave behind", s.Replica)
+	}
+	left := v.Roll.Replicas[i]
+	if left.Address != "" && left.Address != s.Address {
+		return v, protocol.Refuse(ErrEffect,
+			"la réplique %s répond à %s, et garde cette adresse", "the replica %s answers at %s, and keeps that address", s.Replica, left.Address)
+	}
+	left.Address = s.Address
+	v.Roll.Number++
+	v.Roll.Replicas = []protocol.Replica{left}
+	return v, v.Roll.Check()
+}
+
+// soleWithin is how long after a vote the replica that it leaves may close it.
+const soleWithin = protocol.Span(7 * 24 * 3600 * 1000)
+
+// overtaken reports whether a vote for one replica comes to nothing, since that
+// one has not led for so long: the others are there, then, and whoever voted
+// does not expect them to be sent away on the day when it happens to lead.
+func overtaken(p protocol.Proposal, closed protocol.Millis) bool {
+	return p.Effect.SoleReplica != nil && protocol.Span(closed-p.Closes) > soleWithin
+}
+
 // survives wants a majority of the next roll to be there: those who go on and
 // have just signed, and whoever joins, since nobody leaves before it votes.
 // Otherwise a roll could leave those behind who no longer answer.
@@ -106,6 +141,9 @@ func (v View) CheckNextRoll(r protocol.Roll) error {
 				"la réplique %s ne change pas de clé; une machine remplacée revient sous un autre nom",
 				"replica %s does not change its key; a machine that is replaced comes back under another name", replica.ID)
 		}
+		if err := v.checkAuthority(replica); err != nil {
+			return err
+		}
 		stay++
 	}
 	// Consensus changes one replica at a time, and the log with it.
@@ -115,6 +153,23 @@ func (v View) CheckNextRoll(r protocol.Roll) error {
 			"a roll brings in one replica and lets one go, at most")
 	}
 	return nil
+}
+
+// checkAuthority checks what a replica that goes on may change of what it shows
+// and issues on the wire: it takes a new authority beside the one that it has,
+// or lets the former one go. Its TLS key is how the others know it, for good.
+func (v View) checkAuthority(next protocol.Replica) error {
+	i := slices.IndexFunc(v.Roll.Replicas, func(r protocol.Replica) bool { return r.ID == next.ID })
+	now := v.Roll.Replicas[i]
+	stays := next.Authority == now.Authority && next.Former == now.Former
+	rotated := now.Former.IsZero() && next.Former == now.Authority
+	retired := next.Authority == now.Authority && next.Former.IsZero()
+	if next.TLS == now.TLS && (stays || rotated || retired) {
+		return nil
+	}
+	return protocol.Refuse(ErrRoll,
+		"la réplique %s prend une nouvelle autorité à côté de la sienne, ou retire l'ancienne, et rien d'autre; retirez d'abord l'ancienne (`coulisse coordinator authority retire`)",
+		"replica %s takes a new authority beside its own, or retires the former one, and nothing else; retire the former one first (`coulisse coordinator authority retire`)", next.ID)
 }
 
 // Known refuses a roll whose rules this build does not know.

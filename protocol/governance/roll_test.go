@@ -31,7 +31,13 @@ func (c council) replica(id protocol.ReplicaID) protocol.Replica {
 		c.town.Must(err)
 		c.keys[id] = k
 	}
-	return protocol.Replica{ID: id, Key: c.keys[id].Public(), Address: string(id) + ".example.org:7000"}
+	seen := protocol.Replica{ID: id, Key: c.keys[id].Public(), Address: string(id) + ".example.org:7000"}
+	seen.TLS, seen.Authority = protocol.HashOf([]byte("tls "+id)), protocol.HashOf([]byte("authority "+id))
+	if id == ReplicaID {
+		first := c.town.Founding.Genesis.Replicas[0]
+		seen.TLS, seen.Authority = first.TLS, first.Authority
+	}
+	return seen
 }
 
 // next is the roll that follows, of these replicas.
@@ -148,4 +154,63 @@ func TestRulesOfTheLog(t *testing.T) {
 	if _, err := governance.Replay(c.town.Founding, federation.Decisions(&c.town.Log, 0)); !errors.Is(err, governance.ErrRules) {
 		t.Errorf("an older build over this chain: %v", err)
 	}
+}
+
+// A majority of the replicas is gone with its keys. The members leave the
+// coordinator with the third, and it lets others in by itself.
+func TestSoleReplica(t *testing.T) {
+	c := newCouncil(t)
+	c.town.Must(c.put(c.next(ReplicaID, "r2"), ReplicaID))
+	c.town.Must(c.put(c.next(ReplicaID, "r2", "r3"), ReplicaID, "r2"))
+	c.refused("by a minority", c.put(c.next(ReplicaID, "r2"), ReplicaID), governance.ErrRoll)
+	address := c.replica(ReplicaID).Address
+	sole := func(id protocol.ReplicaID, address string) protocol.Effect {
+		return protocol.Effect{SoleReplica: &protocol.SoleReplica{Replica: id, Address: address}}
+	}
+	view := c.town.View()
+	if !view.Special(sole(ReplicaID, address)) {
+		t.Error("an ordinary vote sends replicas away")
+	}
+	m := c.town.Members
+	c.refused("a stranger", Vote(c.town, m[0], c.town.Proposal(sole("r9", address))), governance.ErrEffect)
+	c.refused("somewhere else", Vote(c.town, m[0], c.town.Proposal(sole(ReplicaID, "elsewhere:7000"))), governance.ErrEffect)
+
+	// One that does not lead is not left alone: it may answer no more.
+	away := c.town.Open(sole("r2", c.replica("r2").Address))
+	for _, one := range m {
+		c.town.Must(Vote(c.town, one, protocol.Ballot{Proposal: away, Choice: protocol.For}))
+	}
+	c.refused("closed by another", State(c.town, protocol.Close{Proposal: away}), federation.ErrRefused)
+	if federation.MayClose(&c.town.Log, away, ReplicaID, c.town.Now) || !federation.MayClose(&c.town.Log, away, "r2", c.town.Now) {
+		t.Error("who may close it")
+	}
+	// Nor does it wait for years for the day on which that one leads.
+	p, err := federation.FindProposal(&c.town.Log, away)
+	c.town.Must(err)
+	last := p.Content().Closes + 7*Day
+	if federation.MayClose(&c.town.Log, away, ReplicaID, last) || !federation.MayClose(&c.town.Log, away, ReplicaID, last+1) {
+		t.Error("it does not lapse after a week")
+	}
+
+	before, number := c.town.View(), c.town.View().Decisions
+	c.town.Decide(sole(ReplicaID, address))
+	roll := c.town.View().Roll
+	if len(roll.Replicas) != 1 || roll.Replicas[0] != view.Roll.Replicas[0] || roll.Number != view.Roll.Number+1 || roll.Rules != view.Roll.Rules {
+		t.Fatalf("%+v", roll)
+	}
+	// Anybody recounts it from the ballots, and takes nothing less.
+	d, _ := federation.FindDecision(&c.town.Log, number+1)
+	if after, err := before.Apply(d); err != nil || len(after.Roll.Replicas) != 1 {
+		t.Error(err)
+	}
+	fewer := d
+	fewer.Ballots = d.Ballots[:1]
+	if _, err := before.Apply(fewer); err == nil {
+		t.Error("a roll without the votes for it")
+	}
+	c.town.Must(State(c.town, protocol.Close{Proposal: away})) // it has lapsed
+	c.refused("twice", Vote(c.town, m[0], c.town.Proposal(sole(ReplicaID, address))), governance.ErrEffect)
+	c.refused("one that was left", c.put(c.next(ReplicaID, "r4"), "r2", "r3"), governance.ErrRoll)
+	c.town.Must(c.put(c.next(ReplicaID, "r4"), ReplicaID))
+	c.town.Must(c.put(c.next(ReplicaID, "r4", "r5"), ReplicaID, "r4"))
 }

@@ -27,6 +27,23 @@ func (v View) elect(roll protocol.StewardRoll) (View, error) {
 	return v, v.checkApart()
 }
 
+// startEpoch has the present stewards make another key. What came of the last
+// one, the chain does not tell: the log sees to it that there are two at most.
+func (v View) startEpoch(start protocol.EpochStart, at protocol.Millis) (View, error) {
+	if v.Stewards == nil {
+		return v, protocol.Refuse(ErrEffect,
+			"il n'y a pas encore de gardiens de clé; élisez-en, et ils feront la première clé",
+			"there are no key stewards yet; elect them, and they make the first key")
+	}
+	if start.Until <= at {
+		return v, protocol.Refuse(ErrEffect,
+			"la date à laquelle l'ancienne clé serait retirée est passée; proposez-en une autre",
+			"the date on which the former key would be retired has passed; propose another")
+	}
+	v.Epoch, v.Until = v.Epoch+1, start.Until
+	return v, nil
+}
+
 // electWorkers refuses two share workers of the same group: together they could
 // undo what each alone cannot.
 func (v View) electWorkers(roll protocol.WorkerRoll) (View, error) {

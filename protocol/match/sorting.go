@@ -29,28 +29,86 @@ func (r record) compare(s record) int {
 	return cmp.Compare(r.row, s.row)
 }
 
-// sortRecords sorts into the second slice, which is as long as the first.
-// Pseudonyms are uniform, so that their first bits spread them evenly over
-// buckets of some sixteen; a bucket that is not so is sorted as any slice.
-func sortRecords(from, into []record) {
-	width := min(max(bits.Len(uint(len(from)))-4, 1), 20)
+// partRecords is how many records are sorted beside a copy of themselves: so few
+// that both stay in the processor's cache.
+const partRecords = 1 << 12
+
+// sortRecords sorts in place. Pseudonyms are uniform: their first bits divide
+// them evenly into parts, and the next ones a part into buckets of some sixteen.
+// Records that are not so are sorted as well, in more memory and time.
+func sortRecords(r []record) {
+	width := min(max(bits.Len(uint(len(r)/partRecords)), 0), 10)
+	begins := divide(r, width)
+	most := uint32(0)
+	for i := range begins[1:] {
+		most = max(most, begins[i+1]-begins[i])
+	}
+	s := sorter{copy: make([]record, most), skip: width}
+	for i := range begins[1:] {
+		s.sort(r[begins[i]:begins[i+1]])
+	}
+}
+
+// divide orders records by their first bits, in place, and returns where each
+// part begins, and the end.
+func divide(r []record, width int) []uint32 {
 	shift := 64 - width
-	starts := make([]uint32, 1<<width+1)
-	for i := range from {
-		starts[from[i].hi>>shift+1]++
+	begins := make([]uint32, 1<<width+1)
+	for i := range r {
+		begins[r[i].hi>>shift+1]++
 	}
-	for i := 1; i < len(starts); i++ {
-		starts[i] += starts[i-1]
+	for i := 1; i < len(begins); i++ {
+		begins[i] += begins[i-1]
 	}
-	for i := range from {
-		bucket := from[i].hi >> shift
-		into[starts[bucket]] = from[i]
-		starts[bucket]++
+	placed := slices.Clone(begins[:1<<width]) // of each part, where the next one goes
+	for part := range placed {
+		for placed[part] < begins[part+1] {
+			moving := r[placed[part]]
+			for to := moving.hi >> shift; to != uint64(part); to = moving.hi >> shift {
+				next := placed[to]
+				placed[to]++
+				r[next], moving = moving, r[next]
+			}
+			r[placed[part]] = moving
+			placed[part]++
+		}
 	}
-	// Now starts[b] is where bucket b ends.
+	return begins
+}
+
+// sorter sorts parts whose first bits, so many, are equal.
+type sorter struct {
+	copy []record
+	ends []uint32
+	skip int
+}
+
+func (s *sorter) sort(part []record) {
+	if len(part) < 2 {
+		return
+	}
+	width := min(max(bits.Len(uint(len(part)))-4, 1), 20)
+	shift := 64 - width
+	if len(s.ends) < 1<<width+1 {
+		s.ends = make([]uint32, 1<<width+1)
+	}
+	ends := s.ends[:1<<width+1]
+	clear(ends)
+	for i := range part {
+		ends[part[i].hi<<s.skip>>shift+1]++
+	}
+	for i := 1; i < len(ends); i++ {
+		ends[i] += ends[i-1]
+	}
+	for i := range part {
+		bucket := part[i].hi << s.skip >> shift
+		s.copy[ends[bucket]] = part[i]
+		ends[bucket]++ // from where the bucket begins to where it ends
+	}
+	copy(part, s.copy)
 	begin := uint32(0)
-	for _, end := range starts[:1<<width] {
-		sortBucket(into[begin:end])
+	for _, end := range ends[:1<<width] {
+		sortBucket(part[begin:end])
 		begin = end
 	}
 }

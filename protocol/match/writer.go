@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
 	"coulisse/protocol"
 )
@@ -18,14 +17,18 @@ type WriterConfig struct {
 	// Folder is where records go that Memory does not hold. It belongs to this
 	// node alone, which sweeps *.spill from it when it starts.
 	Folder string
-	// Memory is how many bytes of records are held, 64 MiB if it is 0. Buffers of
+	// Memory is how many bytes of records are held, 32 MiB if it is 0. Buffers of
 	// 64 KiB come on top, one for every part that was spilled.
 	Memory int
+	// People is how many will be added, if that is known: memory is then taken
+	// once, and not in ever larger pieces. There may be more of them, or fewer.
+	People int
 }
 
 const (
-	defaultMemory = 64 << 20
+	defaultMemory = 32 << 20
 	minBatch      = 1 << 10 // records
+	recordMemory  = 24      // bytes of one in memory
 )
 
 // Writer makes the upload of one source: Add each person, then Finish once, then
@@ -33,9 +36,12 @@ const (
 type Writer struct {
 	deriver *deriver
 	folder  string
-	batch   []record // unsorted, full at its limit
-	sorted  []record // room to sort a batch into
 	limit   int
+	// memory holds records: first a run, if the people all fitted, then those
+	// that are not sorted yet.
+	memory  []record
+	sorted  int
+	spilled bool
 	runs    []*run
 	over    bool
 }
@@ -54,9 +60,11 @@ func NewWriter(c WriterConfig) *Writer {
 	if c.Memory == 0 {
 		c.Memory = defaultMemory
 	}
-	// A batch is held twice: while it grows, and while it is sorted.
-	limit := max(c.Memory/(2*spilledSize), minBatch)
-	return &Writer{deriver: newDeriver(c.Key), folder: c.Folder, limit: limit}
+	w := &Writer{deriver: newDeriver(c.Key), folder: c.Folder, limit: max(c.Memory/recordMemory, 2*minBatch)}
+	if c.People > 0 {
+		w.memory = make([]record, 0, min(int(PaddedCount(uint32(min(c.People, MaxRecords)))), w.limit))
+	}
+	return w
 }
 
 // Add takes the token of one person. A person may be added again: it is uploaded
@@ -73,47 +81,43 @@ func (w *Writer) add(r record) error {
 	if w.over {
 		return errFinished
 	}
-	if len(w.batch) == w.limit {
+	if len(w.memory) == w.limit {
 		if err := w.spill(); err != nil {
 			return err
 		}
 	}
-	if len(w.batch) == cap(w.batch) {
-		grown := make([]record, len(w.batch), min(max(2*len(w.batch), minBatch), w.limit))
-		copy(grown, w.batch)
-		w.batch = grown
+	if len(w.memory) == cap(w.memory) {
+		grown := make([]record, len(w.memory), min(max(2*len(w.memory), minBatch), w.limit))
+		copy(grown, w.memory)
+		w.memory = grown
 	}
-	w.batch = append(w.batch, r)
+	w.memory = append(w.memory, r)
 	return nil
 }
 
-// sort returns the batch sorted, in memory that the next sort will use again.
-func (w *Writer) sort() []record {
-	if len(w.sorted) < len(w.batch) {
-		w.sorted = make([]record, len(w.batch))
-	}
-	sorted := w.sorted[:len(w.batch)]
-	sortRecords(w.batch, sorted)
-	w.batch = w.batch[:0]
-	return sorted
-}
-
+// spill sorts what is not sorted yet, and writes it to a file.
 func (w *Writer) spill() error {
-	r, err := spill(w.folder, w.sort())
+	loose := w.memory[w.sorted:]
+	sortRecords(loose)
+	r, err := spill(w.folder, loose)
 	if err != nil {
 		return err
 	}
-	w.runs = append(w.runs, r)
+	w.runs, w.spilled = append(w.runs, r), true
+	w.memory = w.memory[:w.sorted]
 	return nil
 }
 
-// keep ends the batch, in memory if nothing was spilled before.
+// keep ends a run. It stays in memory if nothing was spilled before, and if it
+// leaves room for more.
 func (w *Writer) keep() error {
-	if slices.ContainsFunc(w.runs, func(r *run) bool { return r.file != nil }) {
+	if w.spilled || len(w.memory) > w.limit-minBatch {
 		return w.spill()
 	}
-	w.runs = append(w.runs, &run{memory: w.sort()})
-	w.sorted = nil // it is the run's now
+	loose := w.memory[w.sorted:]
+	sortRecords(loose)
+	w.runs = append(w.runs, &run{memory: loose})
+	w.sorted = len(w.memory)
 	return nil
 }
 
@@ -193,7 +197,7 @@ func (w *Writer) Close() {
 	for _, r := range w.runs {
 		r.remove()
 	}
-	w.runs, w.batch, w.sorted, w.over = nil, nil, nil, true
+	w.runs, w.memory, w.over = nil, nil, true
 }
 
 // output writes an upload and the rows behind it side by side.

@@ -88,11 +88,28 @@ func TestExternalSortEqualsMemorySort(t *testing.T) {
 	}
 }
 
+// TestWhateverTheMemory: the same people come out however many fit, and however
+// many were announced.
+func TestWhateverTheMemory(t *testing.T) {
+	key := Derive(NewRoundKey(), manifestHash).Token
+	limit := 3 * minBatch // records
+	for _, people := range []int{0, 1, minBatch, minBatch + 1, limit - minBatch, limit - minBatch + 1, limit - 1, limit, limit + 1, 3*limit + 5} {
+		order := rand.New(rand.NewPCG(1, 2)).Perm(people)
+		want := make1(t, WriterConfig{Key: key, Folder: "/nonexistent"}, order)
+		for _, announced := range []int{0, 1, people, 2 * people, MaxRecords} {
+			got := make1(t, WriterConfig{Key: key, Folder: t.TempDir(), Memory: limit * recordMemory, People: announced}, order)
+			if !slices.Equal(got.pseudonyms, want.pseudonyms) || !slices.Equal(got.rows, want.rows) || got.receipt.Count != want.receipt.Count {
+				t.Errorf("%d people of whom %d were announced: %+v, want %+v", people, announced, got.receipt, want.receipt)
+			}
+		}
+	}
+}
+
 func TestSpillsAreForTheNodeOnly(t *testing.T) {
 	folder := t.TempDir()
 	w := NewWriter(WriterConfig{Key: Derive(NewRoundKey(), manifestHash).Token, Folder: folder, Memory: 1})
 	defer w.Close()
-	for p := range 3 * minBatch {
+	for p := range 6 * minBatch {
 		token := tokenOf(person(p))
 		if err := w.Add(&token, Row(p)); err != nil {
 			t.Fatal(err)
@@ -107,8 +124,8 @@ func TestSpillsAreForTheNodeOnly(t *testing.T) {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	}
-	if cap(w.batch) > w.limit || cap(w.sorted) > w.limit {
-		t.Errorf("%d and %d records in memory, the limit is %d", cap(w.batch), cap(w.sorted), w.limit)
+	if cap(w.memory) > w.limit {
+		t.Errorf("%d records in memory, the limit is %d", cap(w.memory), w.limit)
 	}
 }
 
@@ -231,7 +248,7 @@ func TestFinishReportsWhatFailed(t *testing.T) {
 	w = NewWriter(WriterConfig{Key: key, Folder: "/nonexistent", Memory: 1})
 	defer w.Close()
 	var err error
-	for p := range 2 * minBatch {
+	for p := range 2*minBatch + 1 {
 		token := tokenOf(person(p))
 		if err = w.Add(&token, Row(p)); err != nil {
 			break

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"coulisse/protocol"
+	"coulisse/protocol/federation"
 	"coulisse/protocol/governance"
 )
 
@@ -32,4 +33,30 @@ func (c Chain) Verify(federationID protocol.Hash) (governance.View, error) {
 		return governance.View{}, fmt.Errorf("%w: it comes from the federation %s, not from %s", ErrRecord, view.Federation.Short(), federationID.Short())
 	}
 	return view, nil
+}
+
+// Compare holds a chain that was verified against a log that was replayed: what
+// the chain alone cannot show, the log does. A replay counts every ballot that
+// the log took, and no delegation that it had revoked.
+func (c Chain) Compare(log federation.Tx) error {
+	for i, d := range c.Decisions {
+		stated, err := d.ID()
+		if err != nil {
+			return err
+		}
+		made, ok := federation.FindDecision(log, i+1)
+		if !ok {
+			return protocol.Refuse(ErrRecord,
+				"cette copie du journal s'arrête avant la décision %d\u00a0; prenez-en une plus récente", "this copy of the log ends before decision %d; take a newer one", i+1)
+		}
+		logged, err := made.ID()
+		if err != nil {
+			return err
+		}
+		if logged != stated {
+			return protocol.Refuse(ErrRecord,
+				"la décision %d n'est pas celle du journal\u00a0: des bulletins y manquent, ou une procuration révoquée y compte", "decision %d is not the log's: it lacks ballots, or counts a revoked delegation", i+1)
+		}
+	}
+	return nil
 }

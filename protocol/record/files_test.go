@@ -12,6 +12,7 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	. "coulisse/protocol/federation/federationtest"
+	"coulisse/protocol/governance"
 	"coulisse/protocol/record"
 )
 
@@ -153,6 +154,42 @@ func TestChain(t *testing.T) {
 	chain.Decisions[0], chain.Decisions[1] = chain.Decisions[1], chain.Decisions[0]
 	if _, err := chain.Verify(town.Federation); !errors.Is(err, record.ErrRecord) {
 		t.Errorf("decisions in another order: %v", err)
+	}
+}
+
+// A ballot is left out, and all that follows from it set right: the recount of
+// the chain finds nothing, the log does.
+func TestChainAgainstTheLog(t *testing.T) {
+	town := Found(t, 4)
+	id := town.Open(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: "une", Text: "x"}})
+	for i, m := range town.Members {
+		choice := protocol.For
+		if i > 1 {
+			choice = protocol.Against
+		}
+		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: choice}))
+	}
+	town.Now += 2 * Day
+	town.Must(State(town, protocol.Close{Proposal: id}))
+	chain := record.Chain{Founding: town.Founding, Decisions: federation.Decisions(&town.Log, 0)}
+	if err := chain.Compare(&town.Log); err != nil || chain.Decisions[0].Carried {
+		t.Fatal("an honest chain:", err)
+	}
+	before, err := governance.Begin(town.Founding)
+	town.Must(err)
+	forged := chain.Decisions[0]
+	forged.Ballots = forged.Ballots[:3]
+	forged, err = before.Decide(forged)
+	town.Must(err)
+	chain.Decisions = []protocol.Decision{forged}
+	if _, err := chain.Verify(town.Federation); err != nil || !forged.Carried {
+		t.Fatal("the forgery is not what this test is about:", err)
+	}
+	if err := chain.Compare(&town.Log); !errors.Is(err, record.ErrRecord) {
+		t.Errorf("a ballot was left out: %v", err)
+	}
+	if err := (record.Chain{Decisions: append(federation.Decisions(&town.Log, 0), forged)}).Compare(&town.Log); !errors.Is(err, record.ErrRecord) {
+		t.Errorf("a log that ends before: %v", err)
 	}
 }
 

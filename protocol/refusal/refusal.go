@@ -7,6 +7,7 @@ package refusal
 
 import (
 	"errors"
+	"time"
 
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -15,6 +16,8 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 )
 
 const domain = "coulisse"
@@ -28,7 +31,8 @@ var (
 	ErrUnavailable = errors.New("the coordinator cannot answer now; trying again is safe")
 	// ErrToken: the enrolment token is unknown, expired or used.
 	ErrToken = errors.New("the enrolment token is not valid (unknown, expired or already used); ask the co-operative's office for a new one")
-	// ErrFull: a mailbox, or the matcher's room, is full. Try again later.
+	// ErrFull: a mailbox, or the matcher's room, is full, or the caller asks too
+	// fast. Try again later; [RetryAfter] says when, if that is known.
 	ErrFull = errors.New("there is no room for this now; try again later")
 	// ErrNotReady: the labels of the round are not made yet. Try again soon.
 	ErrNotReady = errors.New("the labels are not ready yet")
@@ -79,6 +83,29 @@ func (e NotLeader) Error() string { return ErrNotLeader.Error() }
 // Is makes it an [ErrNotLeader].
 func (e NotLeader) Is(target error) bool { return target == ErrNotLeader }
 
+// MaxRetryAfter bounds how long anybody is told to wait.
+const MaxRetryAfter = 10 * time.Minute
+
+// Later is a refusal that says how long it takes until there is room again.
+func Later(err error, after time.Duration) error {
+	return later{err, min(max(after, 0), MaxRetryAfter)}
+}
+
+type later struct {
+	error
+	after time.Duration
+}
+
+func (l later) Unwrap() error { return l.error }
+
+// RetryAfter is how long to wait before asking again, if the refusal says so.
+func RetryAfter(err error) (time.Duration, bool) {
+	if l, ok := errors.AsType[later](err); ok {
+		return l.after, true
+	}
+	return 0, false
+}
+
 // Worded is an error with its sentence in both languages.
 type Worded interface {
 	error
@@ -105,7 +132,11 @@ func ToStatus(err error) error {
 		}
 		words := Words(err)
 		info.Metadata["fr"], info.Metadata["en"] = words.FR, words.EN
-		s, detailErr := status.New(r.code, err.Error()).WithDetails(info)
+		details := []protoadapt.MessageV1{info}
+		if after, ok := RetryAfter(err); ok {
+			details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(after)})
+		}
+		s, detailErr := status.New(r.code, err.Error()).WithDetails(details...)
 		if detailErr != nil {
 			return status.Error(r.code, err.Error())
 		}
@@ -141,7 +172,11 @@ func FromStatus(err error) error {
 		return err
 	}
 	remote := Remote{message: s.Message(), words: generic}
+	after := time.Duration(-1)
 	for _, detail := range s.Details() {
+		if retry, ok := detail.(*errdetails.RetryInfo); ok && retry.GetRetryDelay().IsValid() {
+			after = retry.GetRetryDelay().AsDuration()
+		}
 		info, ok := detail.(*errdetails.ErrorInfo)
 		if !ok || info.GetDomain() != domain {
 			continue
@@ -163,6 +198,9 @@ func FromStatus(err error) error {
 	}
 	if remote.cause == nil && (s.Code() == codes.Unavailable || s.Code() == codes.DeadlineExceeded) {
 		remote.cause, remote.words = ErrUnavailable, Words(ErrUnavailable)
+	}
+	if after >= 0 {
+		return Later(remote, after)
 	}
 	return remote
 }

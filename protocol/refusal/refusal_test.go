@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -81,5 +82,20 @@ func TestStrangersErrors(t *testing.T) {
 	}
 	if ToStatus(nil) != nil || FromStatus(nil) != nil {
 		t.Error("no error became one")
+	}
+}
+
+func TestTheWaitTravels(t *testing.T) {
+	full := protocol.Refuse(ErrFull, "c'est plein", "it is full")
+	for asked, want := range map[time.Duration]time.Duration{
+		3 * time.Second: 3 * time.Second, -time.Second: 0, 24 * time.Hour: MaxRetryAfter,
+	} {
+		back := FromStatus(ToStatus(fmt.Errorf("submit: %w", Later(full, asked))))
+		if after, ok := RetryAfter(back); !ok || after != want || !errors.Is(back, ErrFull) || Words(back) != Words(full) {
+			t.Errorf("%v came back as %v, %v: %v", asked, after, ok, back)
+		}
+	}
+	if after, ok := RetryAfter(FromStatus(ToStatus(full))); ok {
+		t.Errorf("nobody said to wait %v", after)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -33,11 +34,7 @@ const flush = 5 * time.Second
 // Start begins to export spans of a service, "coulisse-coordinator" or
 // "coulisse-node", if the environment says where to. What it returns ends it.
 func Start(ctx context.Context, service, version string) (stop func(), err error) {
-	wanted := false
-	for _, name := range endpoints {
-		wanted = wanted || os.Getenv(name) != ""
-	}
-	if !wanted {
+	if !wanted() {
 		return func() {}, nil
 	}
 	exporter, err := otlptracegrpc.New(ctx)
@@ -56,6 +53,10 @@ func Start(ctx context.Context, service, version string) (stop func(), err error
 		defer cancel()
 		_ = provider.Shutdown(last) // there is nobody left to tell
 	}, nil
+}
+
+func wanted() bool {
+	return slices.ContainsFunc(endpoints, func(name string) bool { return os.Getenv(name) != "" })
 }
 
 // quiet exports spans without the words of an error: they are for people, and
@@ -86,10 +87,16 @@ func brief(info *stats.RPCTagInfo) bool { return !unwatched[info.FullMethodName]
 
 // Server traces the calls that a gRPC server answers.
 func Server() grpc.ServerOption {
+	if !wanted() {
+		return grpc.EmptyServerOption{}
+	}
 	return grpc.StatsHandler(otelgrpc.NewServerHandler(otelgrpc.WithFilter(brief)))
 }
 
 // Client traces the calls that a gRPC client makes.
 func Client() grpc.DialOption {
+	if !wanted() {
+		return grpc.EmptyDialOption{}
+	}
 	return grpc.WithStatsHandler(otelgrpc.NewClientHandler(otelgrpc.WithFilter(brief)))
 }

@@ -132,6 +132,7 @@ func (x *EnrollReply) GetAuthority() []byte {
 type RenewRequest struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	CertificateRequest []byte                 `protobuf:"bytes,1,opt,name=certificate_request,json=certificateRequest,proto3" json:"certificate_request,omitempty"`
+	Proof              []byte                 `protobuf:"bytes,2,opt,name=proof,proto3" json:"proof,omitempty"` // by the member's node key in the log, of protocol.Renewal
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
@@ -173,9 +174,17 @@ func (x *RenewRequest) GetCertificateRequest() []byte {
 	return nil
 }
 
+func (x *RenewRequest) GetProof() []byte {
+	if x != nil {
+		return x.Proof
+	}
+	return nil
+}
+
 type RenewReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Certificate   []byte                 `protobuf:"bytes,1,opt,name=certificate,proto3" json:"certificate,omitempty"`
+	Authority     []byte                 `protobuf:"bytes,2,opt,name=authority,proto3" json:"authority,omitempty"` // the CA certificate, DER
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -213,6 +222,13 @@ func (*RenewReply) Descriptor() ([]byte, []int) {
 func (x *RenewReply) GetCertificate() []byte {
 	if x != nil {
 		return x.Certificate
+	}
+	return nil
+}
+
+func (x *RenewReply) GetAuthority() []byte {
+	if x != nil {
+		return x.Authority
 	}
 	return nil
 }
@@ -471,7 +487,7 @@ func (x *Parcel) GetSealed() []byte {
 
 type UploadRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Header        *UploadHeader          `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // in the first message only
+	Header        *UploadHeader          `protobuf:"bytes,1,opt,name=header,proto3" json:"header,omitempty"` // in the first message, alone
 	Chunk         []byte                 `protobuf:"bytes,2,opt,name=chunk,proto3" json:"chunk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -575,7 +591,8 @@ func (x *UploadHeader) GetSource() string {
 
 type UploadReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Already       bool                   `protobuf:"varint,1,opt,name=already,proto3" json:"already,omitempty"` // the matcher had these bytes
+	Already       bool                   `protobuf:"varint,1,opt,name=already,proto3" json:"already,omitempty"` // the matcher has all of these bytes
+	From          int64                  `protobuf:"varint,2,opt,name=from,proto3" json:"from,omitempty"`       // else it has so many of them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -617,10 +634,18 @@ func (x *UploadReply) GetAlready() bool {
 	return false
 }
 
+func (x *UploadReply) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
 type CollectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Round         string                 `protobuf:"bytes,1,opt,name=round,proto3" json:"round,omitempty"`
 	Source        string                 `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
+	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"` // so many bytes the caller has
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +692,13 @@ func (x *CollectRequest) GetSource() string {
 		return x.Source
 	}
 	return ""
+}
+
+func (x *CollectRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
 }
 
 type CollectReply struct {
@@ -1152,11 +1184,13 @@ type StatusReply struct {
 	LogRoot       string                 `protobuf:"bytes,9,opt,name=log_root,json=logRoot,proto3" json:"log_root,omitempty"`
 	StateHash     string                 `protobuf:"bytes,10,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	Version       string                 `protobuf:"bytes,11,opt,name=version,proto3" json:"version,omitempty"`
-	NowMs         int64                  `protobuf:"varint,15,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`    // this replica's clock
-	Rules         int32                  `protobuf:"varint,13,opt,name=rules,proto3" json:"rules,omitempty"`                 // the newest rules of the log that this build knows
-	Roll          []byte                 `protobuf:"bytes,14,opt,name=roll,proto3" json:"roll,omitempty"`                    // protocol.Roll in force here, canonical JSON
-	NoRoom        bool                   `protobuf:"varint,16,opt,name=no_room,json=noRoom,proto3" json:"no_room,omitempty"` // its disk is nearly full
-	LogMs         int64                  `protobuf:"varint,17,opt,name=log_ms,json=logMs,proto3" json:"log_ms,omitempty"`    // the time that it would stamp an entry with
+	NowMs         int64                  `protobuf:"varint,15,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`                   // this replica's clock
+	Rules         int32                  `protobuf:"varint,13,opt,name=rules,proto3" json:"rules,omitempty"`                                // the newest rules of the log that this build knows
+	Roll          []byte                 `protobuf:"bytes,14,opt,name=roll,proto3" json:"roll,omitempty"`                                   // protocol.Roll in force here, canonical JSON
+	NoRoom        bool                   `protobuf:"varint,16,opt,name=no_room,json=noRoom,proto3" json:"no_room,omitempty"`                // its disk is nearly full
+	LogMs         int64                  `protobuf:"varint,17,opt,name=log_ms,json=logMs,proto3" json:"log_ms,omitempty"`                   // the time that it would stamp an entry with
+	Authority     string                 `protobuf:"bytes,18,opt,name=authority,proto3" json:"authority,omitempty"`                         // the hash of the one that it issues by; empty if it cannot
+	AuthorityMs   int64                  `protobuf:"varint,19,opt,name=authority_ms,json=authorityMs,proto3" json:"authority_ms,omitempty"` // until when that is good
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1299,6 +1333,20 @@ func (x *StatusReply) GetNoRoom() bool {
 func (x *StatusReply) GetLogMs() int64 {
 	if x != nil {
 		return x.LogMs
+	}
+	return 0
+}
+
+func (x *StatusReply) GetAuthority() string {
+	if x != nil {
+		return x.Authority
+	}
+	return ""
+}
+
+func (x *StatusReply) GetAuthorityMs() int64 {
+	if x != nil {
+		return x.AuthorityMs
 	}
 	return 0
 }
@@ -1479,6 +1527,86 @@ func (*ChangeRollReply) Descriptor() ([]byte, []int) {
 	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{27}
 }
 
+type PrepareAuthorityRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAuthorityRequest) Reset() {
+	*x = PrepareAuthorityRequest{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAuthorityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAuthorityRequest) ProtoMessage() {}
+
+func (x *PrepareAuthorityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAuthorityRequest.ProtoReflect.Descriptor instead.
+func (*PrepareAuthorityRequest) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{28}
+}
+
+type PrepareAuthorityReply struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Authority     []byte                 `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"` // the CA certificate, DER
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareAuthorityReply) Reset() {
+	*x = PrepareAuthorityReply{}
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareAuthorityReply) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareAuthorityReply) ProtoMessage() {}
+
+func (x *PrepareAuthorityReply) ProtoReflect() protoreflect.Message {
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareAuthorityReply.ProtoReflect.Descriptor instead.
+func (*PrepareAuthorityReply) Descriptor() ([]byte, []int) {
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *PrepareAuthorityReply) GetAuthority() []byte {
+	if x != nil {
+		return x.Authority
+	}
+	return nil
+}
+
 type IssueTokenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
@@ -1489,7 +1617,7 @@ type IssueTokenRequest struct {
 
 func (x *IssueTokenRequest) Reset() {
 	*x = IssueTokenRequest{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1501,7 +1629,7 @@ func (x *IssueTokenRequest) String() string {
 func (*IssueTokenRequest) ProtoMessage() {}
 
 func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[28]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1514,7 +1642,7 @@ func (x *IssueTokenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenRequest.ProtoReflect.Descriptor instead.
 func (*IssueTokenRequest) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{28}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *IssueTokenRequest) GetMember() string {
@@ -1541,7 +1669,7 @@ type IssueTokenReply struct {
 
 func (x *IssueTokenReply) Reset() {
 	*x = IssueTokenReply{}
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1681,7 @@ func (x *IssueTokenReply) String() string {
 func (*IssueTokenReply) ProtoMessage() {}
 
 func (x *IssueTokenReply) ProtoReflect() protoreflect.Message {
-	mi := &file_protocol_wire_coordinator_proto_msgTypes[29]
+	mi := &file_protocol_wire_coordinator_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1694,7 @@ func (x *IssueTokenReply) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use IssueTokenReply.ProtoReflect.Descriptor instead.
 func (*IssueTokenReply) Descriptor() ([]byte, []int) {
-	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{29}
+	return file_protocol_wire_coordinator_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *IssueTokenReply) GetTokenSecret() []byte {
@@ -1593,12 +1721,14 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x13certificate_request\x18\x02 \x01(\fR\x12certificateRequest\"M\n" +
 	"\vEnrollReply\x12 \n" +
 	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1c\n" +
-	"\tauthority\x18\x02 \x01(\fR\tauthority\"?\n" +
+	"\tauthority\x18\x02 \x01(\fR\tauthority\"U\n" +
 	"\fRenewRequest\x12/\n" +
-	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\".\n" +
+	"\x13certificate_request\x18\x01 \x01(\fR\x12certificateRequest\x12\x14\n" +
+	"\x05proof\x18\x02 \x01(\fR\x05proof\"L\n" +
 	"\n" +
 	"RenewReply\x12 \n" +
-	"\vcertificate\x18\x01 \x01(\fR\vcertificate\"A\n" +
+	"\vcertificate\x18\x01 \x01(\fR\vcertificate\x12\x1c\n" +
+	"\tauthority\x18\x02 \x01(\fR\tauthority\"A\n" +
 	"\rSubmitRequest\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\fR\bdocument\"9\n" +
@@ -1618,12 +1748,14 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x05chunk\x18\x02 \x01(\fR\x05chunk\"<\n" +
 	"\fUploadHeader\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\tR\x05round\x12\x16\n" +
-	"\x06source\x18\x02 \x01(\tR\x06source\"'\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\";\n" +
 	"\vUploadReply\x12\x18\n" +
-	"\aalready\x18\x01 \x01(\bR\aalready\">\n" +
+	"\aalready\x18\x01 \x01(\bR\aalready\x12\x12\n" +
+	"\x04from\x18\x02 \x01(\x03R\x04from\"R\n" +
 	"\x0eCollectRequest\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\tR\x05round\x12\x16\n" +
-	"\x06source\x18\x02 \x01(\tR\x06source\"$\n" +
+	"\x06source\x18\x02 \x01(\tR\x06source\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\"$\n" +
 	"\fCollectReply\x12\x14\n" +
 	"\x05chunk\x18\x01 \x01(\fR\x05chunk\"%\n" +
 	"\rExportRequest\x12\x14\n" +
@@ -1645,7 +1777,7 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\rCosignRequest\x12\x12\n" +
 	"\x04note\x18\x01 \x01(\fR\x04note\"\r\n" +
 	"\vCosignReply\"\x0f\n" +
-	"\rStatusRequest\"\xc8\x03\n" +
+	"\rStatusRequest\"\x89\x04\n" +
 	"\vStatusReply\x12\x18\n" +
 	"\areplica\x18\x01 \x01(\tR\areplica\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
@@ -1664,7 +1796,9 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x05rules\x18\r \x01(\x05R\x05rules\x12\x12\n" +
 	"\x04roll\x18\x0e \x01(\fR\x04roll\x12\x17\n" +
 	"\ano_room\x18\x10 \x01(\bR\x06noRoom\x12\x15\n" +
-	"\x06log_ms\x18\x11 \x01(\x03R\x05logMsJ\x04\b\f\x10\rR\bproblems\"$\n" +
+	"\x06log_ms\x18\x11 \x01(\x03R\x05logMs\x12\x1c\n" +
+	"\tauthority\x18\x12 \x01(\tR\tauthority\x12!\n" +
+	"\fauthority_ms\x18\x13 \x01(\x03R\vauthorityMsJ\x04\b\f\x10\rR\bproblems\"$\n" +
 	"\x0eEndorseRequest\x12\x12\n" +
 	"\x04roll\x18\x01 \x01(\fR\x04roll\"0\n" +
 	"\fEndorseReply\x12 \n" +
@@ -1672,20 +1806,23 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x11ChangeRollRequest\x12\x12\n" +
 	"\x04roll\x18\x01 \x01(\fR\x04roll\x12\"\n" +
 	"\fendorsements\x18\x02 \x03(\fR\fendorsements\"\x11\n" +
-	"\x0fChangeRollReply\"P\n" +
+	"\x0fChangeRollReply\"\x19\n" +
+	"\x17PrepareAuthorityRequest\"5\n" +
+	"\x15PrepareAuthorityReply\x12\x1c\n" +
+	"\tauthority\x18\x01 \x01(\fR\tauthority\"P\n" +
 	"\x11IssueTokenRequest\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12#\n" +
 	"\rvalid_seconds\x18\x02 \x01(\x03R\fvalidSeconds\"O\n" +
 	"\x0fIssueTokenReply\x12!\n" +
 	"\ftoken_secret\x18\x01 \x01(\fR\vtokenSecret\x12\x19\n" +
-	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs2\xee\a\n" +
+	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs2\xce\b\n" +
 	"\vCoordinator\x12>\n" +
 	"\x06Enroll\x12\x1a.coulisse.v1.EnrollRequest\x1a\x18.coulisse.v1.EnrollReply\x12;\n" +
 	"\x05Renew\x12\x19.coulisse.v1.RenewRequest\x1a\x17.coulisse.v1.RenewReply\x12>\n" +
 	"\x06Submit\x12\x1a.coulisse.v1.SubmitRequest\x1a\x18.coulisse.v1.SubmitReply\x12@\n" +
 	"\x06Follow\x12\x1a.coulisse.v1.FollowRequest\x1a\x18.coulisse.v1.FollowReply0\x01\x125\n" +
-	"\x05Relay\x12\x13.coulisse.v1.Parcel\x1a\x13.coulisse.v1.Parcel(\x010\x01\x12@\n" +
-	"\x06Upload\x12\x1a.coulisse.v1.UploadRequest\x1a\x18.coulisse.v1.UploadReply(\x01\x12C\n" +
+	"\x05Relay\x12\x13.coulisse.v1.Parcel\x1a\x13.coulisse.v1.Parcel(\x010\x01\x12B\n" +
+	"\x06Upload\x12\x1a.coulisse.v1.UploadRequest\x1a\x18.coulisse.v1.UploadReply(\x010\x01\x12C\n" +
 	"\aCollect\x12\x1b.coulisse.v1.CollectRequest\x1a\x19.coulisse.v1.CollectReply0\x01\x12>\n" +
 	"\x06Export\x12\x1a.coulisse.v1.ExportRequest\x1a\x18.coulisse.v1.ExportReply\x12J\n" +
 	"\n" +
@@ -1695,7 +1832,8 @@ const file_protocol_wire_coordinator_proto_rawDesc = "" +
 	"\x06Status\x12\x1a.coulisse.v1.StatusRequest\x1a\x18.coulisse.v1.StatusReply\x12A\n" +
 	"\aEndorse\x12\x1b.coulisse.v1.EndorseRequest\x1a\x19.coulisse.v1.EndorseReply\x12J\n" +
 	"\n" +
-	"ChangeRoll\x12\x1e.coulisse.v1.ChangeRollRequest\x1a\x1c.coulisse.v1.ChangeRollReply\x12J\n" +
+	"ChangeRoll\x12\x1e.coulisse.v1.ChangeRollRequest\x1a\x1c.coulisse.v1.ChangeRollReply\x12\\\n" +
+	"\x10PrepareAuthority\x12$.coulisse.v1.PrepareAuthorityRequest\x1a\".coulisse.v1.PrepareAuthorityReply\x12J\n" +
 	"\n" +
 	"IssueToken\x12\x1e.coulisse.v1.IssueTokenRequest\x1a\x1c.coulisse.v1.IssueTokenReplyB\x18Z\x16coulisse/protocol/wireb\x06proto3"
 
@@ -1711,38 +1849,40 @@ func file_protocol_wire_coordinator_proto_rawDescGZIP() []byte {
 	return file_protocol_wire_coordinator_proto_rawDescData
 }
 
-var file_protocol_wire_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_protocol_wire_coordinator_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_protocol_wire_coordinator_proto_goTypes = []any{
-	(*EnrollRequest)(nil),     // 0: coulisse.v1.EnrollRequest
-	(*EnrollReply)(nil),       // 1: coulisse.v1.EnrollReply
-	(*RenewRequest)(nil),      // 2: coulisse.v1.RenewRequest
-	(*RenewReply)(nil),        // 3: coulisse.v1.RenewReply
-	(*SubmitRequest)(nil),     // 4: coulisse.v1.SubmitRequest
-	(*SubmitReply)(nil),       // 5: coulisse.v1.SubmitReply
-	(*FollowRequest)(nil),     // 6: coulisse.v1.FollowRequest
-	(*FollowReply)(nil),       // 7: coulisse.v1.FollowReply
-	(*Parcel)(nil),            // 8: coulisse.v1.Parcel
-	(*UploadRequest)(nil),     // 9: coulisse.v1.UploadRequest
-	(*UploadHeader)(nil),      // 10: coulisse.v1.UploadHeader
-	(*UploadReply)(nil),       // 11: coulisse.v1.UploadReply
-	(*CollectRequest)(nil),    // 12: coulisse.v1.CollectRequest
-	(*CollectReply)(nil),      // 13: coulisse.v1.CollectReply
-	(*ExportRequest)(nil),     // 14: coulisse.v1.ExportRequest
-	(*ExportReply)(nil),       // 15: coulisse.v1.ExportReply
-	(*CheckpointRequest)(nil), // 16: coulisse.v1.CheckpointRequest
-	(*CheckpointReply)(nil),   // 17: coulisse.v1.CheckpointReply
-	(*ProveRequest)(nil),      // 18: coulisse.v1.ProveRequest
-	(*ProveReply)(nil),        // 19: coulisse.v1.ProveReply
-	(*CosignRequest)(nil),     // 20: coulisse.v1.CosignRequest
-	(*CosignReply)(nil),       // 21: coulisse.v1.CosignReply
-	(*StatusRequest)(nil),     // 22: coulisse.v1.StatusRequest
-	(*StatusReply)(nil),       // 23: coulisse.v1.StatusReply
-	(*EndorseRequest)(nil),    // 24: coulisse.v1.EndorseRequest
-	(*EndorseReply)(nil),      // 25: coulisse.v1.EndorseReply
-	(*ChangeRollRequest)(nil), // 26: coulisse.v1.ChangeRollRequest
-	(*ChangeRollReply)(nil),   // 27: coulisse.v1.ChangeRollReply
-	(*IssueTokenRequest)(nil), // 28: coulisse.v1.IssueTokenRequest
-	(*IssueTokenReply)(nil),   // 29: coulisse.v1.IssueTokenReply
+	(*EnrollRequest)(nil),           // 0: coulisse.v1.EnrollRequest
+	(*EnrollReply)(nil),             // 1: coulisse.v1.EnrollReply
+	(*RenewRequest)(nil),            // 2: coulisse.v1.RenewRequest
+	(*RenewReply)(nil),              // 3: coulisse.v1.RenewReply
+	(*SubmitRequest)(nil),           // 4: coulisse.v1.SubmitRequest
+	(*SubmitReply)(nil),             // 5: coulisse.v1.SubmitReply
+	(*FollowRequest)(nil),           // 6: coulisse.v1.FollowRequest
+	(*FollowReply)(nil),             // 7: coulisse.v1.FollowReply
+	(*Parcel)(nil),                  // 8: coulisse.v1.Parcel
+	(*UploadRequest)(nil),           // 9: coulisse.v1.UploadRequest
+	(*UploadHeader)(nil),            // 10: coulisse.v1.UploadHeader
+	(*UploadReply)(nil),             // 11: coulisse.v1.UploadReply
+	(*CollectRequest)(nil),          // 12: coulisse.v1.CollectRequest
+	(*CollectReply)(nil),            // 13: coulisse.v1.CollectReply
+	(*ExportRequest)(nil),           // 14: coulisse.v1.ExportRequest
+	(*ExportReply)(nil),             // 15: coulisse.v1.ExportReply
+	(*CheckpointRequest)(nil),       // 16: coulisse.v1.CheckpointRequest
+	(*CheckpointReply)(nil),         // 17: coulisse.v1.CheckpointReply
+	(*ProveRequest)(nil),            // 18: coulisse.v1.ProveRequest
+	(*ProveReply)(nil),              // 19: coulisse.v1.ProveReply
+	(*CosignRequest)(nil),           // 20: coulisse.v1.CosignRequest
+	(*CosignReply)(nil),             // 21: coulisse.v1.CosignReply
+	(*StatusRequest)(nil),           // 22: coulisse.v1.StatusRequest
+	(*StatusReply)(nil),             // 23: coulisse.v1.StatusReply
+	(*EndorseRequest)(nil),          // 24: coulisse.v1.EndorseRequest
+	(*EndorseReply)(nil),            // 25: coulisse.v1.EndorseReply
+	(*ChangeRollRequest)(nil),       // 26: coulisse.v1.ChangeRollRequest
+	(*ChangeRollReply)(nil),         // 27: coulisse.v1.ChangeRollReply
+	(*PrepareAuthorityRequest)(nil), // 28: coulisse.v1.PrepareAuthorityRequest
+	(*PrepareAuthorityReply)(nil),   // 29: coulisse.v1.PrepareAuthorityReply
+	(*IssueTokenRequest)(nil),       // 30: coulisse.v1.IssueTokenRequest
+	(*IssueTokenReply)(nil),         // 31: coulisse.v1.IssueTokenReply
 }
 var file_protocol_wire_coordinator_proto_depIdxs = []int32{
 	10, // 0: coulisse.v1.UploadRequest.header:type_name -> coulisse.v1.UploadHeader
@@ -1760,24 +1900,26 @@ var file_protocol_wire_coordinator_proto_depIdxs = []int32{
 	22, // 12: coulisse.v1.Coordinator.Status:input_type -> coulisse.v1.StatusRequest
 	24, // 13: coulisse.v1.Coordinator.Endorse:input_type -> coulisse.v1.EndorseRequest
 	26, // 14: coulisse.v1.Coordinator.ChangeRoll:input_type -> coulisse.v1.ChangeRollRequest
-	28, // 15: coulisse.v1.Coordinator.IssueToken:input_type -> coulisse.v1.IssueTokenRequest
-	1,  // 16: coulisse.v1.Coordinator.Enroll:output_type -> coulisse.v1.EnrollReply
-	3,  // 17: coulisse.v1.Coordinator.Renew:output_type -> coulisse.v1.RenewReply
-	5,  // 18: coulisse.v1.Coordinator.Submit:output_type -> coulisse.v1.SubmitReply
-	7,  // 19: coulisse.v1.Coordinator.Follow:output_type -> coulisse.v1.FollowReply
-	8,  // 20: coulisse.v1.Coordinator.Relay:output_type -> coulisse.v1.Parcel
-	11, // 21: coulisse.v1.Coordinator.Upload:output_type -> coulisse.v1.UploadReply
-	13, // 22: coulisse.v1.Coordinator.Collect:output_type -> coulisse.v1.CollectReply
-	15, // 23: coulisse.v1.Coordinator.Export:output_type -> coulisse.v1.ExportReply
-	17, // 24: coulisse.v1.Coordinator.Checkpoint:output_type -> coulisse.v1.CheckpointReply
-	19, // 25: coulisse.v1.Coordinator.Prove:output_type -> coulisse.v1.ProveReply
-	21, // 26: coulisse.v1.Coordinator.Cosign:output_type -> coulisse.v1.CosignReply
-	23, // 27: coulisse.v1.Coordinator.Status:output_type -> coulisse.v1.StatusReply
-	25, // 28: coulisse.v1.Coordinator.Endorse:output_type -> coulisse.v1.EndorseReply
-	27, // 29: coulisse.v1.Coordinator.ChangeRoll:output_type -> coulisse.v1.ChangeRollReply
-	29, // 30: coulisse.v1.Coordinator.IssueToken:output_type -> coulisse.v1.IssueTokenReply
-	16, // [16:31] is the sub-list for method output_type
-	1,  // [1:16] is the sub-list for method input_type
+	28, // 15: coulisse.v1.Coordinator.PrepareAuthority:input_type -> coulisse.v1.PrepareAuthorityRequest
+	30, // 16: coulisse.v1.Coordinator.IssueToken:input_type -> coulisse.v1.IssueTokenRequest
+	1,  // 17: coulisse.v1.Coordinator.Enroll:output_type -> coulisse.v1.EnrollReply
+	3,  // 18: coulisse.v1.Coordinator.Renew:output_type -> coulisse.v1.RenewReply
+	5,  // 19: coulisse.v1.Coordinator.Submit:output_type -> coulisse.v1.SubmitReply
+	7,  // 20: coulisse.v1.Coordinator.Follow:output_type -> coulisse.v1.FollowReply
+	8,  // 21: coulisse.v1.Coordinator.Relay:output_type -> coulisse.v1.Parcel
+	11, // 22: coulisse.v1.Coordinator.Upload:output_type -> coulisse.v1.UploadReply
+	13, // 23: coulisse.v1.Coordinator.Collect:output_type -> coulisse.v1.CollectReply
+	15, // 24: coulisse.v1.Coordinator.Export:output_type -> coulisse.v1.ExportReply
+	17, // 25: coulisse.v1.Coordinator.Checkpoint:output_type -> coulisse.v1.CheckpointReply
+	19, // 26: coulisse.v1.Coordinator.Prove:output_type -> coulisse.v1.ProveReply
+	21, // 27: coulisse.v1.Coordinator.Cosign:output_type -> coulisse.v1.CosignReply
+	23, // 28: coulisse.v1.Coordinator.Status:output_type -> coulisse.v1.StatusReply
+	25, // 29: coulisse.v1.Coordinator.Endorse:output_type -> coulisse.v1.EndorseReply
+	27, // 30: coulisse.v1.Coordinator.ChangeRoll:output_type -> coulisse.v1.ChangeRollReply
+	29, // 31: coulisse.v1.Coordinator.PrepareAuthority:output_type -> coulisse.v1.PrepareAuthorityReply
+	31, // 32: coulisse.v1.Coordinator.IssueToken:output_type -> coulisse.v1.IssueTokenReply
+	17, // [17:33] is the sub-list for method output_type
+	1,  // [1:17] is the sub-list for method input_type
 	1,  // [1:1] is the sub-list for extension type_name
 	1,  // [1:1] is the sub-list for extension extendee
 	0,  // [0:1] is the sub-list for field type_name
@@ -1798,7 +1940,7 @@ func file_protocol_wire_coordinator_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_protocol_wire_coordinator_proto_rawDesc), len(file_protocol_wire_coordinator_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,21 +23,22 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Coordinator_Enroll_FullMethodName     = "/coulisse.v1.Coordinator/Enroll"
-	Coordinator_Renew_FullMethodName      = "/coulisse.v1.Coordinator/Renew"
-	Coordinator_Submit_FullMethodName     = "/coulisse.v1.Coordinator/Submit"
-	Coordinator_Follow_FullMethodName     = "/coulisse.v1.Coordinator/Follow"
-	Coordinator_Relay_FullMethodName      = "/coulisse.v1.Coordinator/Relay"
-	Coordinator_Upload_FullMethodName     = "/coulisse.v1.Coordinator/Upload"
-	Coordinator_Collect_FullMethodName    = "/coulisse.v1.Coordinator/Collect"
-	Coordinator_Export_FullMethodName     = "/coulisse.v1.Coordinator/Export"
-	Coordinator_Checkpoint_FullMethodName = "/coulisse.v1.Coordinator/Checkpoint"
-	Coordinator_Prove_FullMethodName      = "/coulisse.v1.Coordinator/Prove"
-	Coordinator_Cosign_FullMethodName     = "/coulisse.v1.Coordinator/Cosign"
-	Coordinator_Status_FullMethodName     = "/coulisse.v1.Coordinator/Status"
-	Coordinator_Endorse_FullMethodName    = "/coulisse.v1.Coordinator/Endorse"
-	Coordinator_ChangeRoll_FullMethodName = "/coulisse.v1.Coordinator/ChangeRoll"
-	Coordinator_IssueToken_FullMethodName = "/coulisse.v1.Coordinator/IssueToken"
+	Coordinator_Enroll_FullMethodName           = "/coulisse.v1.Coordinator/Enroll"
+	Coordinator_Renew_FullMethodName            = "/coulisse.v1.Coordinator/Renew"
+	Coordinator_Submit_FullMethodName           = "/coulisse.v1.Coordinator/Submit"
+	Coordinator_Follow_FullMethodName           = "/coulisse.v1.Coordinator/Follow"
+	Coordinator_Relay_FullMethodName            = "/coulisse.v1.Coordinator/Relay"
+	Coordinator_Upload_FullMethodName           = "/coulisse.v1.Coordinator/Upload"
+	Coordinator_Collect_FullMethodName          = "/coulisse.v1.Coordinator/Collect"
+	Coordinator_Export_FullMethodName           = "/coulisse.v1.Coordinator/Export"
+	Coordinator_Checkpoint_FullMethodName       = "/coulisse.v1.Coordinator/Checkpoint"
+	Coordinator_Prove_FullMethodName            = "/coulisse.v1.Coordinator/Prove"
+	Coordinator_Cosign_FullMethodName           = "/coulisse.v1.Coordinator/Cosign"
+	Coordinator_Status_FullMethodName           = "/coulisse.v1.Coordinator/Status"
+	Coordinator_Endorse_FullMethodName          = "/coulisse.v1.Coordinator/Endorse"
+	Coordinator_ChangeRoll_FullMethodName       = "/coulisse.v1.Coordinator/ChangeRoll"
+	Coordinator_PrepareAuthority_FullMethodName = "/coulisse.v1.Coordinator/PrepareAuthority"
+	Coordinator_IssueToken_FullMethodName       = "/coulisse.v1.Coordinator/IssueToken"
 )
 
 // CoordinatorClient is the client API for Coordinator service.
@@ -47,7 +48,7 @@ type CoordinatorClient interface {
 	// Enroll exchanges a single-use token for a client certificate. It is the
 	// only call that takes no client certificate.
 	Enroll(ctx context.Context, in *EnrollRequest, opts ...grpc.CallOption) (*EnrollReply, error)
-	// Renew replaces the caller's own certificate.
+	// Renew replaces the caller's own certificate, a member's or the operator's.
 	Renew(ctx context.Context, in *RenewRequest, opts ...grpc.CallOption) (*RenewReply, error)
 	// Submit asks for a signed document to be appended to the log.
 	Submit(ctx context.Context, in *SubmitRequest, opts ...grpc.CallOption) (*SubmitReply, error)
@@ -55,8 +56,11 @@ type CoordinatorClient interface {
 	Follow(ctx context.Context, in *FollowRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FollowReply], error)
 	// Relay carries sealed payloads between nodes. The leader only.
 	Relay(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[Parcel, Parcel], error)
-	// Upload sends one source of a round to the matcher. The leader only.
-	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadRequest, UploadReply], error)
+	// Upload sends one source of a round to the matcher. The caller sends a header,
+	// is told where to go on from, and sends the bytes from there. The stream ends
+	// without an error once all are stored; one that broke is resumed by another.
+	// The leader only.
+	Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UploadRequest, UploadReply], error)
 	// Collect streams a recipient the labels of its own uploaded people.
 	Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectReply], error)
 	// Export returns the signed record of a published round.
@@ -76,6 +80,9 @@ type CoordinatorClient interface {
 	// ChangeRoll puts an endorsed roll in the log. The operator only, the leader
 	// only.
 	ChangeRoll(ctx context.Context, in *ChangeRollRequest, opts ...grpc.CallOption) (*ChangeRollReply, error)
+	// PrepareAuthority asks the replica to make its next certificate authority,
+	// which counts once a roll lists it. The operator only.
+	PrepareAuthority(ctx context.Context, in *PrepareAuthorityRequest, opts ...grpc.CallOption) (*PrepareAuthorityReply, error)
 	// IssueToken makes an enrolment token. The operator only.
 	IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenReply, error)
 }
@@ -150,7 +157,7 @@ func (c *coordinatorClient) Relay(ctx context.Context, opts ...grpc.CallOption) 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type Coordinator_RelayClient = grpc.BidiStreamingClient[Parcel, Parcel]
 
-func (c *coordinatorClient) Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadRequest, UploadReply], error) {
+func (c *coordinatorClient) Upload(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[UploadRequest, UploadReply], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &Coordinator_ServiceDesc.Streams[2], Coordinator_Upload_FullMethodName, cOpts...)
 	if err != nil {
@@ -161,7 +168,7 @@ func (c *coordinatorClient) Upload(ctx context.Context, opts ...grpc.CallOption)
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Coordinator_UploadClient = grpc.ClientStreamingClient[UploadRequest, UploadReply]
+type Coordinator_UploadClient = grpc.BidiStreamingClient[UploadRequest, UploadReply]
 
 func (c *coordinatorClient) Collect(ctx context.Context, in *CollectRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[CollectReply], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -252,6 +259,16 @@ func (c *coordinatorClient) ChangeRoll(ctx context.Context, in *ChangeRollReques
 	return out, nil
 }
 
+func (c *coordinatorClient) PrepareAuthority(ctx context.Context, in *PrepareAuthorityRequest, opts ...grpc.CallOption) (*PrepareAuthorityReply, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareAuthorityReply)
+	err := c.cc.Invoke(ctx, Coordinator_PrepareAuthority_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *coordinatorClient) IssueToken(ctx context.Context, in *IssueTokenRequest, opts ...grpc.CallOption) (*IssueTokenReply, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(IssueTokenReply)
@@ -269,7 +286,7 @@ type CoordinatorServer interface {
 	// Enroll exchanges a single-use token for a client certificate. It is the
 	// only call that takes no client certificate.
 	Enroll(context.Context, *EnrollRequest) (*EnrollReply, error)
-	// Renew replaces the caller's own certificate.
+	// Renew replaces the caller's own certificate, a member's or the operator's.
 	Renew(context.Context, *RenewRequest) (*RenewReply, error)
 	// Submit asks for a signed document to be appended to the log.
 	Submit(context.Context, *SubmitRequest) (*SubmitReply, error)
@@ -277,8 +294,11 @@ type CoordinatorServer interface {
 	Follow(*FollowRequest, grpc.ServerStreamingServer[FollowReply]) error
 	// Relay carries sealed payloads between nodes. The leader only.
 	Relay(grpc.BidiStreamingServer[Parcel, Parcel]) error
-	// Upload sends one source of a round to the matcher. The leader only.
-	Upload(grpc.ClientStreamingServer[UploadRequest, UploadReply]) error
+	// Upload sends one source of a round to the matcher. The caller sends a header,
+	// is told where to go on from, and sends the bytes from there. The stream ends
+	// without an error once all are stored; one that broke is resumed by another.
+	// The leader only.
+	Upload(grpc.BidiStreamingServer[UploadRequest, UploadReply]) error
 	// Collect streams a recipient the labels of its own uploaded people.
 	Collect(*CollectRequest, grpc.ServerStreamingServer[CollectReply]) error
 	// Export returns the signed record of a published round.
@@ -298,6 +318,9 @@ type CoordinatorServer interface {
 	// ChangeRoll puts an endorsed roll in the log. The operator only, the leader
 	// only.
 	ChangeRoll(context.Context, *ChangeRollRequest) (*ChangeRollReply, error)
+	// PrepareAuthority asks the replica to make its next certificate authority,
+	// which counts once a roll lists it. The operator only.
+	PrepareAuthority(context.Context, *PrepareAuthorityRequest) (*PrepareAuthorityReply, error)
 	// IssueToken makes an enrolment token. The operator only.
 	IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenReply, error)
 	mustEmbedUnimplementedCoordinatorServer()
@@ -325,7 +348,7 @@ func (UnimplementedCoordinatorServer) Follow(*FollowRequest, grpc.ServerStreamin
 func (UnimplementedCoordinatorServer) Relay(grpc.BidiStreamingServer[Parcel, Parcel]) error {
 	return status.Error(codes.Unimplemented, "method Relay not implemented")
 }
-func (UnimplementedCoordinatorServer) Upload(grpc.ClientStreamingServer[UploadRequest, UploadReply]) error {
+func (UnimplementedCoordinatorServer) Upload(grpc.BidiStreamingServer[UploadRequest, UploadReply]) error {
 	return status.Error(codes.Unimplemented, "method Upload not implemented")
 }
 func (UnimplementedCoordinatorServer) Collect(*CollectRequest, grpc.ServerStreamingServer[CollectReply]) error {
@@ -351,6 +374,9 @@ func (UnimplementedCoordinatorServer) Endorse(context.Context, *EndorseRequest) 
 }
 func (UnimplementedCoordinatorServer) ChangeRoll(context.Context, *ChangeRollRequest) (*ChangeRollReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method ChangeRoll not implemented")
+}
+func (UnimplementedCoordinatorServer) PrepareAuthority(context.Context, *PrepareAuthorityRequest) (*PrepareAuthorityReply, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareAuthority not implemented")
 }
 func (UnimplementedCoordinatorServer) IssueToken(context.Context, *IssueTokenRequest) (*IssueTokenReply, error) {
 	return nil, status.Error(codes.Unimplemented, "method IssueToken not implemented")
@@ -453,7 +479,7 @@ func _Coordinator_Upload_Handler(srv interface{}, stream grpc.ServerStream) erro
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type Coordinator_UploadServer = grpc.ClientStreamingServer[UploadRequest, UploadReply]
+type Coordinator_UploadServer = grpc.BidiStreamingServer[UploadRequest, UploadReply]
 
 func _Coordinator_Collect_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(CollectRequest)
@@ -592,6 +618,24 @@ func _Coordinator_ChangeRoll_Handler(srv interface{}, ctx context.Context, dec f
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Coordinator_PrepareAuthority_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareAuthorityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CoordinatorServer).PrepareAuthority(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Coordinator_PrepareAuthority_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CoordinatorServer).PrepareAuthority(ctx, req.(*PrepareAuthorityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Coordinator_IssueToken_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(IssueTokenRequest)
 	if err := dec(in); err != nil {
@@ -658,6 +702,10 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Coordinator_ChangeRoll_Handler,
 		},
 		{
+			MethodName: "PrepareAuthority",
+			Handler:    _Coordinator_PrepareAuthority_Handler,
+		},
+		{
 			MethodName: "IssueToken",
 			Handler:    _Coordinator_IssueToken_Handler,
 		},
@@ -677,6 +725,7 @@ var Coordinator_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Upload",
 			Handler:       _Coordinator_Upload_Handler,
+			ServerStreams: true,
 			ClientStreams: true,
 		},
 		{

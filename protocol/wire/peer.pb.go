@@ -192,7 +192,8 @@ func (x *EvaluateRequest) GetBlinded() []byte {
 	return nil
 }
 
-// EvaluateReply is a steward's part, or why there is none.
+// EvaluateReply is a steward's part, or why there is none, or that it will come
+// when others have been served.
 type EvaluateReply struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Epoch         uint32                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
@@ -201,6 +202,7 @@ type EvaluateReply struct {
 	Evaluated     []byte                 `protobuf:"bytes,4,opt,name=evaluated,proto3" json:"evaluated,omitempty"`
 	Proof         []byte                 `protobuf:"bytes,5,opt,name=proof,proto3" json:"proof,omitempty"`
 	Refusal       string                 `protobuf:"bytes,6,opt,name=refusal,proto3" json:"refusal,omitempty"`
+	Waiting       uint32                 `protobuf:"varint,7,opt,name=waiting,proto3" json:"waiting,omitempty"` // other batches that wait there; this is no answer yet
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -275,6 +277,13 @@ func (x *EvaluateReply) GetRefusal() string {
 		return x.Refusal
 	}
 	return ""
+}
+
+func (x *EvaluateReply) GetWaiting() uint32 {
+	if x != nil {
+		return x.Waiting
+	}
+	return 0
 }
 
 // RoundKeyDeal brings a participant the key of one round.
@@ -352,14 +361,15 @@ const file_protocol_wire_peer_proto_rawDesc = "" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x10\n" +
 	"\x03set\x18\x03 \x03(\rR\x03set\x12\x18\n" +
-	"\ablinded\x18\x04 \x01(\fR\ablinded\"\xa1\x01\n" +
+	"\ablinded\x18\x04 \x01(\fR\ablinded\"\xbb\x01\n" +
 	"\rEvaluateReply\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\rR\x05epoch\x12\x1a\n" +
 	"\bsequence\x18\x02 \x01(\x03R\bsequence\x12\x10\n" +
 	"\x03set\x18\x03 \x03(\rR\x03set\x12\x1c\n" +
 	"\tevaluated\x18\x04 \x01(\fR\tevaluated\x12\x14\n" +
 	"\x05proof\x18\x05 \x01(\fR\x05proof\x12\x18\n" +
-	"\arefusal\x18\x06 \x01(\tR\arefusal\"R\n" +
+	"\arefusal\x18\x06 \x01(\tR\arefusal\x12\x18\n" +
+	"\awaiting\x18\a \x01(\rR\awaiting\"R\n" +
 	"\fRoundKeyDeal\x12\x14\n" +
 	"\x05round\x18\x01 \x01(\tR\x05round\x12\x1a\n" +
 	"\bmanifest\x18\x02 \x01(\fR\bmanifest\x12\x10\n" +

@@ -231,6 +231,13 @@ func (t *Town) Keyed() *Town {
 	return t
 }
 
+// StartEpoch has the members decide on the next key epoch. The former key is
+// retired in so long at the latest.
+func (t *Town) StartEpoch(within protocol.Millis) {
+	t.tb.Helper()
+	t.Decide(protocol.Effect{StartEpoch: &protocol.EpochStart{Until: t.Now + within}})
+}
+
 // Manifest is a round of the given members, one source each; the first
 // receives labels. A person counts if two of them know it.
 func (t *Town) Manifest(members ...*Member) protocol.Manifest {
@@ -241,6 +248,13 @@ func (t *Town) Manifest(members ...*Member) protocol.Manifest {
 		Title:     protocol.Text{FR: "Amateurs de danse", EN: "Dance lovers"},
 		Noise:     protocol.Noise{Total: Noise, Sources: Noise},
 		Policies:  t.View().Last, Epoch: 1, Deadline: t.Now + Hour,
+	}
+	var ids []protocol.MemberID
+	for _, member := range members {
+		ids = append(ids, member.ID)
+	}
+	if epoch, err := federation.RoundEpoch(&t.Log, ids); err == nil {
+		m.Epoch = epoch
 	}
 	for _, member := range members {
 		m.Sources = append(m.Sources, protocol.Source{

@@ -135,8 +135,10 @@ func New(tb testing.TB, n int, edits ...func(*protocol.Charter)) *Town {
 		tb.Fatal(err)
 	}
 	g := protocol.Genesis{
-		Charter: Charter(), At: t.Now, Authority: protocol.HashOf([]byte("authority")),
-		Replicas: []protocol.Replica{{ID: ReplicaID, Key: t.Replica.Public()}},
+		Charter: Charter(), At: t.Now,
+		Replicas: []protocol.Replica{{
+			ID: ReplicaID, Key: t.Replica.Public(), TLS: protocol.HashOf([]byte("tls")), Authority: protocol.HashOf([]byte("authority")),
+		}},
 	}
 	for _, edit := range edits {
 		edit(&g.Charter)
