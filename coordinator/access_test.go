@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"coulisse/coordinator/authority"
+	"coulisse/crypto/key"
 	"coulisse/protocol"
+	"coulisse/protocol/federation/federationtest"
 	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
@@ -23,11 +25,11 @@ import (
 
 // mayCall is who may call what, written a second time.
 var mayCall = map[string][]string{
-	"Enroll": {"stranger", "member"}, "Renew": {"member"}, "Submit": {"member"}, "Follow": {"member", "office", "replica"},
+	"Enroll": {"stranger", "member"}, "Renew": {"member", "office"}, "Submit": {"member"}, "Follow": {"member", "office", "replica"},
 	"Relay": {"member"}, "Upload": {"member"}, "Collect": {"member"}, "Export": {"member", "office"},
 	"Checkpoint": {"member", "office"}, "Prove": {"member", "office"}, "Cosign": {"member"},
 	"Status": {"member", "office", "replica"}, "IssueToken": {"office"},
-	"Endorse": {"office"}, "ChangeRoll": {"office"},
+	"Endorse": {"office"}, "ChangeRoll": {"office"}, "PrepareAuthority": {"office"},
 }
 
 const denied = "This role may not make this call."
@@ -102,7 +104,7 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	leader := c.leader()
-	unenrolled := c.dial(m, certificateOf(t, k, raw))
+	unenrolled := c.dial(m, certificateOf(t, k, raw, ca.Certificate()))
 	if _, err := unenrolled.stubs[leader].Status(t.Context(), &wire.StatusRequest{}); status.Code(err) != codes.Unauthenticated {
 		t.Fatal("a certificate that is not in the log was admitted:", err)
 	}
@@ -117,14 +119,19 @@ func TestCertificates(t *testing.T) {
 	if raw, err = other.IssueMember(m.ID, csr, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	foreign := c.dial(m, certificateOf(t, k, raw))
-	if _, err := foreign.stubs[0].Status(t.Context(), &wire.StatusRequest{}); err == nil {
-		t.Fatal("another authority's certificate was admitted")
+	foreign := c.dial(m, certificateOf(t, k, raw, other.Certificate()))
+	if _, err := foreign.stubs[leader].Status(t.Context(), &wire.StatusRequest{}); status.Code(err) != codes.Unauthenticated {
+		t.Fatal("another authority's certificate was admitted:", err)
+	}
+	// Nor beside an authority that did not sign it.
+	posed := c.dial(m, certificateOf(t, k, raw, ca.Certificate()))
+	if _, err := posed.stubs[leader].Status(t.Context(), &wire.StatusRequest{}); status.Code(err) != codes.Unavailable {
+		t.Fatal("a certificate that its authority did not sign was admitted:", err)
 	}
 	if raw, err = ca.IssueMember("membre-99", csr, time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	unknown := c.dial(m, certificateOf(t, k, raw))
+	unknown := c.dial(m, certificateOf(t, k, raw, ca.Certificate()))
 	if _, err := unknown.stubs[leader].Status(t.Context(), &wire.StatusRequest{}); status.Code(err) != codes.PermissionDenied {
 		t.Fatal("somebody who is no member was admitted:", err)
 	}
@@ -136,14 +143,18 @@ func mustAuthority(t *testing.T, c *cluster) *authority.Authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return r.ca
+	ca, err := r.issuing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ca
 }
 
 func TestEnrolmentTokens(t *testing.T) {
 	c := found(t, 3)
 	m, stranger := c.members[0], c.dial(nil, nil)
 	token := c.token(m, time.Hour)
-	if token.Federation != c.id || token.Authority != c.card.Authority || len(token.Addresses) != 3 {
+	if token.Federation != c.id || len(token.Route.Keys) != 3 || len(token.Route.Addresses) != 3 {
 		t.Fatalf("the token does not name this federation: %+v", token.Federation)
 	}
 	k, csr := request(t)
@@ -151,18 +162,18 @@ func TestEnrolmentTokens(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if protocol.HashOf(first.GetAuthority()) != c.card.Authority {
+	if !(protocol.Roll{Replicas: c.card.Replicas}).Issues(protocol.HashOf(first.GetAuthority())) {
 		t.Fatal("the answer carries another authority")
 	}
 	again, err := stranger.enroll(token, csr)
 	if err != nil {
 		t.Fatal("the same request cannot be repeated:", err)
 	}
-	p := c.dial(m, certificateOf(t, k, again.GetCertificate()))
+	p := c.dial(m, certificateOf(t, k, again.GetCertificate(), again.GetAuthority()))
 	if err := p.ask(); err != nil {
 		t.Fatal(err)
 	}
-	old := c.dial(m, certificateOf(t, k, first.GetCertificate()))
+	old := c.dial(m, certificateOf(t, k, first.GetCertificate(), first.GetAuthority()))
 	if err := old.ask(); !strings.Contains(err.Error(), "replaced") {
 		t.Fatal("a certificate that an enrolment replaced is good:", err)
 	}
@@ -201,21 +212,63 @@ func (p *client) ask() error {
 	})
 }
 
+// renew asks for the next certificate, signed with a node key.
+func (p *client) renew(node key.Private[key.Node]) (*client, error) {
+	k, csr := request(p.c.t)
+	var reply *wire.RenewReply
+	err := p.atLeader(func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
+		reply, err = stub.Renew(ctx, &wire.RenewRequest{CertificateRequest: csr, Proof: node.Sign(protocol.Renewal(p.c.id, csr))})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p.c.dial(p.member, certificateOf(p.c.t, k, reply.GetCertificate(), reply.GetAuthority())), nil
+}
+
+// A copy of a node's folder, taken before its keys were changed, reads no more
+// once the node has renewed twice, and renews nothing itself.
+func TestACopiedFolder(t *testing.T) {
+	c := found(t, 3)
+	p := c.enrol(c.members[0])
+	stolen := c.dial(p.member, p.cert)
+	next := federationtest.NewMember(t, p.member.ID)
+	vote(p, protocol.KeyChange{Card: next.Signed})
+	if err := stolen.ask(); err != nil {
+		t.Fatal("nothing has replaced the certificate yet:", err)
+	}
+	if _, err := stolen.renew(p.member.Node); !strings.Contains(refusal.Words(err).EN, "does not have the keys") {
+		t.Error("the former node key renews a certificate:", err)
+	}
+	once, err := p.renew(next.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stolen.ask(); err != nil {
+		t.Fatal("the answer could be lost:", err)
+	}
+	twice, err := once.renew(next.Node)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := twice.ask(); err != nil {
+		t.Error(err)
+	}
+	if err := stolen.ask(); !strings.Contains(refusal.Words(err).EN, "was replaced by another one") {
+		t.Error("a copy of the folder goes on reading:", err)
+	}
+}
+
 func TestRenewal(t *testing.T) {
 	c := found(t, 3)
 	p := c.enrol(c.members[0])
 	renew := func(p *client) *client {
 		t.Helper()
-		k, csr := request(t)
-		var reply *wire.RenewReply
-		err := p.atLeader(func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
-			reply, err = stub.Renew(ctx, &wire.RenewRequest{CertificateRequest: csr})
-			return err
-		})
+		next, err := p.renew(p.member.Node)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return c.dial(p.member, certificateOf(t, k, reply.GetCertificate()))
+		return next
 	}
 	// A node that lost the first answer asks again with what it has.
 	lost, renewed := renew(p), renew(p)

@@ -17,6 +17,7 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/checkpoint"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
@@ -204,7 +205,7 @@ func readLog(ctx context.Context, stub wire.CoordinatorClient, log *federation.M
 
 // callAs makes a call to a replica with this one's certificate.
 func (r *Replica) callAs(address consensus.Address, do func(wire.CoordinatorClient) error) error {
-	return call(address, *r.certificate.now(), r.creds.pool(), do)
+	return call(address, pinned.Dial(r.trust.isReplica, r.certificate.now), do)
 }
 
 // folderFiles reads what belongs into a backup of a folder: its files, and the

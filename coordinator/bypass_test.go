@@ -74,7 +74,8 @@ func TestRoundTheLimits(t *testing.T) {
 	c.cost(t, "120 renewals", func() {
 		for range 120 {
 			_, csr := request(t)
-			if _, err := p[3].stubs[leader].Renew(t.Context(), &wire.RenewRequest{CertificateRequest: csr}); err == nil {
+			proof := c.members[3].Node.Sign(protocol.Renewal(c.id, csr))
+			if _, err := p[3].stubs[leader].Renew(t.Context(), &wire.RenewRequest{CertificateRequest: csr, Proof: proof}); err == nil {
 				renewed++
 			} else if !errors.Is(refusal.FromStatus(err), refusal.ErrFull) {
 				t.Fatal(err)

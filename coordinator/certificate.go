@@ -2,18 +2,15 @@ package coordinator
 
 import (
 	"context"
-	"crypto"
+	"crypto/ecdsa"
 	"crypto/tls"
-	"encoding/pem"
+	"crypto/x509"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
-	"crypto/x509"
-
-	"coulisse/crypto/durable"
+	"coulisse/coordinator/authority"
 )
 
 // certificate is what a replica shows to others; it changes while in use.
@@ -44,22 +41,22 @@ func (r *Replica) keepRenewing(ctx context.Context) {
 }
 
 // renew replaces the replica's certificate when two thirds of its life are
-// over. A replica holds the authority's key, so it asks nobody; its own key
-// stays, so that one file changes.
+// over. It signs for itself, with the key that the roll lists, which stays: so
+// one file changes, and nobody has to hear of it.
 func (r *Replica) renew() error {
 	now, old := r.cfg.Now(), r.certificate.now()
-	if left := old.Leaf.NotAfter.Sub(now); left > old.Leaf.NotAfter.Sub(old.Leaf.NotBefore)/3 {
+	if !due(old.Leaf, now) {
 		return nil
 	}
-	signer, ok := old.PrivateKey.(crypto.Signer)
+	private, ok := old.PrivateKey.(*ecdsa.PrivateKey)
 	if !ok {
-		return errors.New("renew the replica's certificate: its key does not sign")
+		return errors.New("renew the replica's certificate: its key is of another kind")
 	}
 	host, err := r.settings.host()
 	if err != nil {
 		return err
 	}
-	raw, err := r.ca.IssueReplica(r.settings.ID, signer.Public(), []string{host}, now)
+	raw, err := authority.SelfSigned(r.settings.Namespace, r.settings.ID, private, host, now)
 	if err != nil {
 		return fmt.Errorf("renew the replica's certificate: %w", err)
 	}
@@ -67,12 +64,14 @@ func (r *Replica) renew() error {
 	if err != nil {
 		return fmt.Errorf("renew the replica's certificate: %w", err)
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: raw})
-	if err := durable.WriteFile(filepath.Join(r.cfg.Dir, fileTLS), text); err != nil {
+	if err := writeChain(r.cfg.Dir, [][]byte{raw}); err != nil {
 		return err
 	}
-	r.certificate.set(tls.Certificate{
-		Certificate: [][]byte{raw, r.creds.authority.Raw}, PrivateKey: old.PrivateKey, Leaf: leaf,
-	})
+	r.certificate.set(tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: private, Leaf: leaf})
 	return nil
+}
+
+// due reports whether two thirds of a certificate's life are over.
+func due(leaf *x509.Certificate, now time.Time) bool {
+	return leaf.NotAfter.Sub(now) <= leaf.NotAfter.Sub(leaf.NotBefore)/3
 }

@@ -15,6 +15,7 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/federation/federationtest"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
@@ -35,7 +36,7 @@ type client struct {
 func (c *cluster) dial(m *federationtest.Member, cert *tls.Certificate, options ...grpc.DialOption) *client {
 	c.t.Helper()
 	p := &client{c: c, member: m, cert: cert}
-	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: c.office.creds.pool()}
+	config := pinned.Dial(c.office.trusts, nil)
 	if cert != nil {
 		config.Certificates = []tls.Certificate{*cert}
 	}
@@ -99,16 +100,16 @@ func (c *cluster) enrol(m *federationtest.Member) *client {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return c.dial(m, certificateOf(c.t, k, reply.GetCertificate()))
+	return c.dial(m, certificateOf(c.t, k, reply.GetCertificate(), reply.GetAuthority()))
 }
 
-func certificateOf(t *testing.T, k *ecdsa.PrivateKey, der []byte) *tls.Certificate {
+func certificateOf(t *testing.T, k *ecdsa.PrivateKey, chain ...[]byte) *tls.Certificate {
 	t.Helper()
-	leaf, err := x509.ParseCertificate(der)
+	leaf, err := x509.ParseCertificate(chain[0])
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: k, Leaf: leaf}
+	return &tls.Certificate{Certificate: chain, PrivateKey: k, Leaf: leaf}
 }
 
 func (p *client) enroll(token protocol.EnrolmentToken, csr []byte) (reply *wire.EnrollReply, err error) {

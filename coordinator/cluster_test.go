@@ -99,7 +99,7 @@ func (c *cluster) create() {
 		c.t.Fatal(err)
 	}
 	c.desk = c.dial(nil, &c.office.creds.certificate)
-	g := protocol.Genesis{Charter: charter, Replicas: c.card.Replicas, Authority: c.card.Authority, At: protocol.At(time.Now())}
+	g := protocol.Genesis{Charter: charter, Replicas: c.card.Replicas, At: protocol.At(time.Now())}
 	for _, m := range c.members {
 		g.Founders = append(g.Founders, m.Signed)
 	}

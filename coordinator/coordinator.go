@@ -41,7 +41,10 @@ type Config struct {
 	Health string
 	// Quota is how many bytes the uploads of one round may take on disk;
 	// matcher.DefaultQuota if 0.
-	Quota   int64
+	Quota int64
+	// Memory is how many bytes receiving and matching uploads may hold at once,
+	// over all rounds; matcher.DefaultMemory if 0.
+	Memory  int64
 	Version string
 	Logger  *slog.Logger     // slog.Default() if nil
 	Now     func() time.Time // time.Now if nil
@@ -53,9 +56,10 @@ type Replica struct {
 	cfg      Config
 	settings Settings
 	creds    credential
-	ca       *authority.Authority
+	issuer   *issuer
 	key      key.Private[key.Replica]
 	founding protocol.Founding
+	trust    *trust // once the founding is there
 	// certificate is what it shows to others, renewed while it runs.
 	certificate certificate
 }
@@ -122,14 +126,17 @@ func (r *Replica) openKeys() (err error) {
 	if err != nil {
 		return damaged(fileReplicaKey, err)
 	}
-	raw, err = seal.ReadFile(filepath.Join(r.cfg.Dir, fileAuthorityKey), r.creds.identity, maxKeyFile)
-	if err == nil {
-		r.ca, err = authority.Open(r.settings.Namespace, r.creds.authority.Raw, raw)
+	r.issuer, err = openIssuer(r.cfg.Dir, r.settings.Namespace, r.creds.identity)
+	return err
+}
+
+// issuing is this replica's authority, as the roll lists it.
+func (r *Replica) issuing() (*authority.Authority, error) {
+	own, ok := r.trust.own()
+	if !ok {
+		return nil, errNotIssuing
 	}
-	if err != nil {
-		return damaged(fileAuthorityKey, err)
-	}
-	return nil
+	return r.issuer.by(own.Authority)
 }
 
 // openFounding takes the founding that it kept, or the one it was given.
@@ -158,8 +165,15 @@ func (r *Replica) openFounding() error {
 	if !r.settings.Joins && (!ok || pub != r.key.Public()) {
 		return errOtherCoordinator
 	}
-	if view.Genesis.Authority != r.ca.Hash() || view.Charter.Namespace != r.settings.Namespace {
+	if view.Charter.Namespace != r.settings.Namespace {
 		return errOtherCoordinator
+	}
+	own, err := protocol.KeyHash(r.creds.certificate.Leaf.PublicKey)
+	if err != nil {
+		return err
+	}
+	if r.trust, err = openTrust(r.cfg.Dir, r.settings.ID, own, r.founding.Genesis); err != nil {
+		return err
 	}
 	if kept == nil {
 		text, err := protocol.Indented(r.founding)

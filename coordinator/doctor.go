@@ -2,6 +2,7 @@ package coordinator
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io/fs"
 	"os"
@@ -29,7 +30,7 @@ const (
 // says what is wrong, the gravest first. It runs beside the replica; of one that
 // is stopped it also reads the whole log. version is that of the program.
 func Doctor(ctx context.Context, dir, version string, now time.Time) checkup.Report {
-	r := checkup.Folder(dir, now, fileTLS, fileAuthority, fileFounding)
+	r := checkup.Folder(dir, now, fileTLS, fileRoll, fileFounding)
 	r.Join(checkup.Space(dir, spareSpace+4*weigh(filepath.Join(dir, dirRaft))))
 	r.Join(checkup.Descriptors(manyFiles))
 	replica, err := Open(Config{Dir: dir})
@@ -42,7 +43,9 @@ func Doctor(ctx context.Context, dir, version string, now time.Time) checkup.Rep
 		return r.Sorted()
 	}
 	r.Join(replica.certificates(now))
-	r.Join(judgeBackup(readLastBackup(dir), now))
+	last := readLastBackup(dir)
+	r.Join(judgeBackup(last, now))
+	r.Join(judgeBackedAuthority(dir, last))
 	answers := replica.askPeers(ctx)
 	r.Join(judgePeers(replica.settings.ID, version, answers))
 	if !serves(replica.settings.ID, answers) {
@@ -75,9 +78,22 @@ func (r *Replica) certificates(now time.Time) (report checkup.Report) {
 	report.Join(checkup.Certificate(checkup.Say("Le certificat de la réplique", "The replica's certificate"), r.creds.certificate.Leaf, now, replicaMonth,
 		checkup.Say("Une réplique qui tourne le renouvelle elle-même\u00a0: démarrez-la, et lisez son journal si rien ne change.",
 			"A replica that runs renews it by itself: start it, and read its log if nothing changes.")))
-	report.Join(checkup.Certificate(checkup.Say("Le certificat de l'autorité", "The authority's certificate"), r.creds.authority, now, authorityIn,
-		checkup.Say("Cette version ne sait pas remplacer l'autorité\u00a0; mettez le coordonnateur à jour d'ici là.",
-			"This version cannot replace the authority; upgrade the coordinator before then.")))
+	own, ok := r.trust.own()
+	if !ok {
+		return report // another check says so
+	}
+	rotate := checkup.Say("Dans le bureau\u00a0: «\u00a0coulisse coordinator authority rotate\u00a0».", "In the office: “coulisse coordinator authority rotate”.")
+	ca, err := r.issuer.by(own.Authority)
+	if err != nil {
+		report.Add(checkup.Broken, refusal.Words(err), rotate)
+		return report
+	}
+	parsed, err := x509.ParseCertificate(ca.Certificate())
+	if err != nil {
+		report.Join(because(checkup.Broken, damaged(fileAuthority, err)))
+		return report
+	}
+	report.Join(checkup.Certificate(checkup.Say("Le certificat de l'autorité", "The authority's certificate"), parsed, now, authorityIn, rotate))
 	return report
 }
 
@@ -91,6 +107,17 @@ func readLastBackup(dir string) *LastBackup {
 		return nil
 	}
 	return &last
+}
+
+// judgeBackedAuthority finds a last backup that has nothing to certify with. The
+// file's date is when the key was made: it is renamed, and not written again.
+func judgeBackedAuthority(dir string, last *LastBackup) (r checkup.Report) {
+	info, err := os.Stat(filepath.Join(dir, fileAuthority))
+	if err == nil && last != nil && info.ModTime().After(last.At.Time()) {
+		r.Add(checkup.Danger, checkup.Say("La dernière sauvegarde de cette réplique date d'avant sa nouvelle autorité de certification.", "The last backup of this replica is from before its new certificate authority."),
+			checkup.Say("Sauvegardez-la maintenant\u00a0: «\u00a0coulisse coordinator backup\u00a0».", "Back it up now: “coulisse coordinator backup”."))
+	}
+	return r
 }
 
 // judgeBackup says whether a disaster today would cost anything.
@@ -119,10 +146,19 @@ type peerAnswer struct {
 var startReplica = checkup.Say("Démarrez-la avec «\u00a0coulisse coordinator serve\u00a0»\u00a0; si elle tourne, ouvrez ce port dans les pare-feu entre ici et là.",
 	"Start it with “coulisse coordinator serve”; if it runs, open this port in the firewalls between here and there.")
 
+// hearOwn asks this replica, if it runs, and takes the roll that it knows.
+func (r *Replica) hearOwn(ctx context.Context) peerAnswer {
+	own := r.askPeer(ctx, consensus.Peer{ID: r.settings.ID, Address: r.settings.Address()})
+	if current, err := protocol.Decode[protocol.Roll](own.reply.GetRoll()); err == nil {
+		r.trust.hear(current)
+	}
+	return own
+}
+
 // askPeers asks every replica, this one first, as this one. Who the others are,
 // this one knows from the log if it runs, else from its folder.
 func (r *Replica) askPeers(ctx context.Context) (answers []peerAnswer) {
-	own := r.askPeer(ctx, consensus.Peer{ID: r.settings.ID, Address: r.settings.Address()})
+	own := r.hearOwn(ctx)
 	answers = append(answers, own)
 	for _, peer := range r.peersBy(own.reply.GetRoll()) {
 		if peer.ID != r.settings.ID {

@@ -64,7 +64,7 @@ func TestDoctor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{fileSettings, fileIdentity, fileReplicaKey, fileTLSKey, fileTLS, fileAuthority, fileAuthorityKey, fileFounding} {
+	for _, name := range []string{fileSettings, fileIdentity, fileReplicaKey, fileTLSKey, fileTLS, fileAuthority, fileFounding} {
 		broken(name, "does not read", checkup.Broken, half)
 	}
 	broken(filepath.Join(dirRaft, fileRaftLog), "log is damaged", checkup.Broken, func(log []byte) []byte {
@@ -91,6 +91,20 @@ func TestJudgeBackup(t *testing.T) {
 		t.Error(r)
 	}
 	if r := judgeBackup(&LastBackup{At: protocol.At(now.Add(-20 * 24 * time.Hour))}, now); !checkuptest.Says(t, r, checkup.Danger, "20 days old") {
+		t.Error(r)
+	}
+}
+
+func TestABackupFromBeforeARotation(t *testing.T) {
+	dir, now := t.TempDir(), time.Now()
+	if err := os.WriteFile(filepath.Join(dir, fileAuthority), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before, after := &LastBackup{At: protocol.At(now.Add(-time.Hour))}, &LastBackup{At: protocol.At(now.Add(time.Hour))}
+	if r := judgeBackedAuthority(dir, before); !checkuptest.Says(t, r, checkup.Danger, "from before its new certificate authority") {
+		t.Error(r)
+	}
+	if r := append(judgeBackedAuthority(dir, after), judgeBackedAuthority(dir, nil)...); len(r) > 0 {
 		t.Error(r)
 	}
 }

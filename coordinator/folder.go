@@ -1,6 +1,8 @@
 package coordinator
 
 import (
+	"cmp"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -26,18 +28,19 @@ import (
 // Names in a replica's folder. Private keys are sealed with age to the
 // folder's identity, which an operator may keep on another disk.
 const (
-	fileIdentity     = "identity.agekey"
-	fileSettings     = "replica.json"
-	fileReplicaKey   = "replica-key.age"
-	fileTLSKey       = "tls-key.age"
-	fileTLS          = "tls.pem"
-	fileAuthority    = "authority.pem"
-	fileAuthorityKey = "authority-key.age"
-	fileFounding     = "founding.json"
-	fileJoined       = "joined"
-	fileRaftLog      = "log.db" // in dirRaft
-	dirRaft          = "raft"
-	dirRounds        = "rounds"
+	fileIdentity   = "identity.agekey"
+	fileSettings   = "replica.json"
+	fileReplicaKey = "replica-key.age"
+	fileTLSKey     = "tls-key.age"
+	fileTLS        = "tls.pem"
+	fileAuthority  = "authority.age"
+	fileNext       = "next-authority.age"
+	fileRoll       = "roll.json"
+	fileFounding   = "founding.json"
+	fileJoined     = "joined"
+	fileRaftLog    = "log.db" // in dirRaft
+	dirRaft        = "raft"
+	dirRounds      = "rounds"
 )
 
 const joinedText = "This replica has taken part in consensus. Never delete the folder raft beside this file.\n"
@@ -83,16 +86,25 @@ func (s Settings) host() (string, error) {
 }
 
 // Card is what the founders need to know of the coordinator to sign a genesis,
-// and nodes to find it.
+// and the office to find it.
 type Card struct {
 	Namespace protocol.Namespace  `json:"namespace"`
+	Roll      int                 `json:"roll"` // the number of the one that it is from
 	Replicas  []protocol.Replica  `json:"replicas"`
-	Authority protocol.Hash       `json:"authority"`
 	Addresses []consensus.Address `json:"addresses"`
 }
 
-// Create makes a new coordinator: a certificate authority, a folder for each
-// replica and one for the operator, under dir, which must not hold any yet.
+// route is what a node needs of the card.
+func (c Card) route() protocol.Route {
+	route := protocol.Route{Roll: c.Roll}
+	for i, r := range c.Replicas {
+		route.Addresses, route.Keys = append(route.Addresses, string(c.Addresses[i])), append(route.Keys, r.TLS)
+	}
+	return route
+}
+
+// Create makes a new coordinator: a folder for each replica and one for the
+// operator, under dir, which must not hold any yet.
 func Create(dir string, namespace protocol.Namespace, peers []consensus.Peer, now time.Time) (Card, error) {
 	card := Card{Namespace: namespace}
 	if len(peers) < 1 || len(peers) > protocol.MaxReplicas || len(peers)%2 == 0 {
@@ -105,20 +117,17 @@ func Create(dir string, namespace protocol.Namespace, peers []consensus.Peer, no
 			"le dossier %s contient déjà un coordonnateur; choisissez-en un autre",
 			"the folder %s holds a coordinator already; choose another one", dir)
 	}
-	ca, err := authority.Create(namespace, now)
-	if err != nil {
-		return card, err
-	}
-	card.Authority = ca.Hash()
+	var issuing *authority.Authority
 	for _, p := range peers {
-		replica, err := createReplica(filepath.Join(dir, string(p.ID)), Settings{Namespace: namespace, ID: p.ID, Peers: peers}, ca, now)
+		replica, ca, err := createReplica(filepath.Join(dir, string(p.ID)), Settings{Namespace: namespace, ID: p.ID, Peers: peers}, now)
 		if err != nil {
 			return card, fmt.Errorf("create replica %s: %w", p.ID, err)
 		}
 		card.Replicas = append(card.Replicas, replica)
 		card.Addresses = append(card.Addresses, p.Address)
+		issuing = cmp.Or(issuing, ca)
 	}
-	if err := createOperator(filepath.Join(dir, DirOperator), ca, now); err != nil {
+	if err := createOperator(filepath.Join(dir, DirOperator), issuing, now); err != nil {
 		return card, fmt.Errorf("create the operator's folder: %w", err)
 	}
 	text, err := protocol.Indented(card)
@@ -133,47 +142,49 @@ func Create(dir string, namespace protocol.Namespace, peers []consensus.Peer, no
 	return card, nil
 }
 
-func createReplica(dir string, s Settings, ca *authority.Authority, now time.Time) (protocol.Replica, error) {
-	var replica protocol.Replica
+// createReplica makes a replica's folder: its keys, and an authority of its own,
+// which no other replica ever holds.
+func createReplica(dir string, s Settings, now time.Time) (replica protocol.Replica, ca *authority.Authority, err error) {
 	if err := s.ID.Check(); err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	host, err := s.host()
 	if err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	identity, err := seal.LoadOrCreateIdentity(filepath.Join(dir, fileIdentity))
 	if err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	signing, err := key.Generate[key.Replica]()
 	if err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	if err := sealFile(dir, fileReplicaKey, identity, signing.Reveal()); err != nil {
-		return replica, err
+		return replica, nil, err
 	}
-	caKey, err := ca.RevealKey()
-	if err != nil {
-		return replica, err
+	if ca, err = authority.Create(s.Namespace, now); err != nil {
+		return replica, nil, err
 	}
-	if err := sealFile(dir, fileAuthorityKey, identity, caKey); err != nil {
-		return replica, err
+	if err := sealAuthority(dir, fileAuthority, identity, ca); err != nil {
+		return replica, nil, err
 	}
-	err = createTLS(dir, identity, ca, func(public *ecdsa.PublicKey) ([]byte, error) {
-		return ca.IssueReplica(s.ID, public, []string{host}, now)
+	shown, err := createTLS(dir, identity, func(private *ecdsa.PrivateKey) ([][]byte, error) {
+		own, err := authority.SelfSigned(s.Namespace, s.ID, private, host, now)
+		return [][]byte{own}, err
 	})
 	if err != nil {
-		return replica, err
+		return replica, nil, err
 	}
 	settings, err := protocol.Indented(s)
 	if err != nil {
-		return replica, err
+		return replica, nil, err
 	}
-	return protocol.Replica{ID: s.ID, Key: signing.Public()}, durable.WriteFile(filepath.Join(dir, fileSettings), settings)
+	replica = protocol.Replica{ID: s.ID, Key: signing.Public(), TLS: shown, Authority: ca.Hash()}
+	return replica, ca, durable.WriteFile(filepath.Join(dir, fileSettings), settings)
 }
 
 func createOperator(dir string, ca *authority.Authority, now time.Time) error {
@@ -184,46 +195,54 @@ func createOperator(dir string, ca *authority.Authority, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	return createTLS(dir, identity, ca, func(public *ecdsa.PublicKey) ([]byte, error) {
-		return ca.IssueOperator("office", public, now)
+	_, err = createTLS(dir, identity, func(private *ecdsa.PrivateKey) ([][]byte, error) {
+		own, err := ca.IssueOperator("office", private.Public(), now)
+		return [][]byte{own, ca.Certificate()}, err
 	})
+	return err
 }
 
-// createTLS makes a key, has it certified, and stores both with the
-// authority's certificate.
-func createTLS(dir string, identity *seal.Identity, ca *authority.Authority, certify func(*ecdsa.PublicKey) ([]byte, error)) error {
+// createTLS makes a key, has it certified, and stores both. It returns the
+// key's name.
+func createTLS(dir string, identity *seal.Identity, certify func(*ecdsa.PrivateKey) ([][]byte, error)) (protocol.Hash, error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return err
+		return protocol.Hash{}, err
 	}
-	certificate, err := certify(&private.PublicKey)
+	chain, err := certify(private)
 	if err != nil {
-		return err
+		return protocol.Hash{}, err
 	}
 	raw, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
-		return err
+		return protocol.Hash{}, err
 	}
 	if err := sealFile(dir, fileTLSKey, identity, raw); err != nil {
-		return err
+		return protocol.Hash{}, err
 	}
-	for name, der := range map[string][]byte{fileTLS: certificate, fileAuthority: ca.Certificate()} {
-		if err := durable.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: der})); err != nil {
-			return err
-		}
+	if err := writeChain(dir, chain); err != nil {
+		return protocol.Hash{}, err
 	}
-	return nil
+	return protocol.KeyHash(private.Public())
+}
+
+// writeChain keeps a certificate, with its authority's if it has one.
+func writeChain(dir string, chain [][]byte) error {
+	var text []byte
+	for _, der := range chain {
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: der})...)
+	}
+	return durable.WriteFile(filepath.Join(dir, fileTLS), text)
 }
 
 func sealFile(dir, name string, identity *seal.Identity, secret []byte) error {
 	return seal.WriteFile(filepath.Join(dir, name), []seal.Recipient{identity.Recipient()}, secret)
 }
 
-// credential is a folder's certificate, key and authority.
+// credential is a folder's certificate and key.
 type credential struct {
 	identity    *seal.Identity
 	certificate tls.Certificate
-	authority   *x509.Certificate
 }
 
 func openCredential(dir string) (c credential, err error) {
@@ -238,35 +257,34 @@ func openCredential(dir string) (c credential, err error) {
 	if err != nil {
 		return c, damaged(fileTLSKey, errors.New("the key does not decode"))
 	}
-	leaf, err := readCertificate(dir, fileTLS)
+	text, err := os.ReadFile(filepath.Join(dir, fileTLS))
 	if err != nil {
-		return c, err
+		return c, damaged(fileTLS, err)
 	}
-	if c.authority, err = readCertificate(dir, fileAuthority); err != nil {
-		return c, err
+	c.certificate, err = readChain(text, private)
+	if err != nil {
+		return c, damaged(fileTLS, err)
 	}
-	c.certificate = tls.Certificate{Certificate: [][]byte{leaf.Raw, c.authority.Raw}, PrivateKey: private, Leaf: leaf}
 	return c, nil
 }
 
-func readCertificate(dir, file string) (*x509.Certificate, error) {
-	text, err := os.ReadFile(filepath.Join(dir, file))
-	if err != nil {
-		return nil, damaged(file, err)
+// readChain reads what writeChain wrote.
+func readChain(text []byte, private crypto.PrivateKey) (c tls.Certificate, err error) {
+	c.PrivateKey = private
+	for block, rest := pem.Decode(text); block != nil && block.Type == blockCertificate; block, rest = pem.Decode(rest) {
+		c.Certificate = append(c.Certificate, block.Bytes)
 	}
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != blockCertificate {
-		return nil, damaged(file, errors.New("it holds no certificate"))
+	if len(c.Certificate) == 0 {
+		return c, errors.New("it holds no certificate")
 	}
-	certificate, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, damaged(file, err)
-	}
-	return certificate, nil
+	c.Leaf, err = x509.ParseCertificate(c.Certificate[0])
+	return c, err
 }
 
-func (c credential) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(c.authority)
-	return pool
+// issuer names the authority of a credential; zero if it has none.
+func (c credential) issuer() protocol.Hash {
+	if len(c.certificate.Certificate) < 2 {
+		return protocol.Hash{}
+	}
+	return protocol.HashOf(c.certificate.Certificate[1])
 }

@@ -57,7 +57,7 @@ func TestFolders(t *testing.T) {
 		t.Error("it took another founding:", err)
 	}
 	dir := c.config(0).Dir
-	for _, file := range []string{fileSettings, fileIdentity, fileReplicaKey, fileTLSKey, fileTLS, fileAuthority, fileAuthorityKey, fileFounding} {
+	for _, file := range []string{fileSettings, fileIdentity, fileReplicaKey, fileTLSKey, fileTLS, fileAuthority, fileFounding} {
 		good, err := os.ReadFile(filepath.Join(dir, file))
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestReplicasRenewTheirCertificates(t *testing.T) {
 	if err := r.renew(); err != nil || r.certificate.now() != old {
 		t.Fatal("a new certificate was renewed:", err)
 	}
-	c.ahead.Store(int64(authority.OperatorLife * 3 / 4))
+	c.ahead.Store(int64(authority.ReplicaLife * 3 / 4))
 	if err := r.renew(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestReplicasRenewTheirCertificates(t *testing.T) {
 	if !again.certificate.now().Leaf.Equal(renewed.Leaf) {
 		t.Error("the folder holds another certificate")
 	}
-	if err := RenewOffice(c.config(0).Dir, filepath.Join(c.dir, DirOperator), c.now()); err != nil {
+	if err := RenewOffice(t.Context(), c.config(0).Dir, filepath.Join(c.dir, DirOperator), c.now()); err != nil {
 		t.Fatal(err)
 	}
 	office, err := OpenOffice(filepath.Join(c.dir, DirOperator))
@@ -139,7 +139,7 @@ func TestReplicasRenewTheirCertificates(t *testing.T) {
 }
 
 func TestTheDoorCounts(t *testing.T) {
-	d := newDoor(consensus.ServerCredentials(), "ville")
+	d := newDoor(consensus.ServerCredentials(), nil)
 	stranger := authority.Party{Role: authority.Anyone}
 	admit := func(p authority.Party) (n int) {
 		for d.enter(p) {

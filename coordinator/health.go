@@ -3,9 +3,11 @@ package coordinator
 import (
 	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"coulisse/protocol"
+	"coulisse/protocol/refusal"
 )
 
 // When the office is told.
@@ -18,15 +20,19 @@ const (
 // Diagnose says what is wrong with a coordinator and what to do about it, the
 // gravest first. Nothing is wrong if it says nothing.
 func (o *Office) Diagnose(all []ReplicaStatus, now time.Time) []protocol.Text {
+	if denied := denying(all); len(denied) > 0 {
+		return denied // it sees nothing else
+	}
 	problems := diverging(all)
 	problems = append(problems, leading(all)...)
 	problems = append(problems, lagging(all)...)
 	problems = append(problems, misdating(all)...)
 	problems = append(problems, expiring(all, now)...)
+	problems = append(problems, certifying(all, now)...)
 	if left := o.creds.certificate.Leaf.NotAfter.Sub(now); left < officeMonth {
 		problems = append(problems, say(
-			"Le certificat du bureau expire dans %d jours. Sur la machine d'une réplique : `coulisse coordinator renew-operator DOSSIER_DE_LA_REPLIQUE DOSSIER_DU_BUREAU`.",
-			"The office's certificate expires in %d days. On a replica's machine: `coulisse coordinator renew-operator REPLICA_DIR OPERATOR_DIR`.",
+			"Le certificat du bureau expire dans %d jours et ne s'est pas renouvelé. Sur la machine d'une réplique : `coulisse coordinator renew-operator DOSSIER_DE_LA_REPLIQUE DOSSIER_DU_BUREAU`.",
+			"The office's certificate expires in %d days and was not renewed. On a replica's machine: `coulisse coordinator renew-operator REPLICA_DIR OPERATOR_DIR`.",
 			days(left)))
 	}
 	return problems
@@ -58,6 +64,20 @@ func diverging(all []ReplicaStatus) (problems []protocol.Text) {
 	return problems
 }
 
+// denying finds replicas that do not let the office in. The others may only not
+// have read as far: what they do not say means nothing then.
+func denying(all []ReplicaStatus) (problems []protocol.Text) {
+	for _, s := range all {
+		if s.Denied {
+			problems = append(problems, protocol.Text{
+				FR: fmt.Sprintf("La réplique %s refuse le bureau\u00a0: %s", s.ID, refusal.Words(s.err).FR),
+				EN: fmt.Sprintf("Replica %s refuses the office: %s", s.ID, refusal.Words(s.err).EN),
+			})
+		}
+	}
+	return problems
+}
+
 // leading says which replicas are away and whether the others can decide.
 func leading(all []ReplicaStatus) (problems []protocol.Text) {
 	away, led := 0, false
@@ -75,8 +95,8 @@ func leading(all []ReplicaStatus) (problems []protocol.Text) {
 	switch {
 	case led && 2*away >= len(all): // it could not lead, were the others of its kind
 		problems = append(problems, say(
-			"Le coordonnateur tourne sans la majorité de ses répliques\u00a0: il a été restauré avec --alone, ou cela vient d'arriver et il s'arrête. Un seul disque porte le coordonnateur\u00a0: sauvegardez-le chaque nuit.",
-			"The coordinator runs without the majority of its replicas: it was restored with --alone, or this has just happened and it will stop. A single disk carries the coordinator: back it up every night."))
+			"Le coordonnateur tourne sans la majorité de ses répliques\u00a0: il a été restauré avec --alone, ou cela vient d'arriver et il s'arrête. Un seul disque porte le coordonnateur\u00a0: sauvegardez-le chaque nuit. Si les autres sont perdues pour de bon, que les membres votent `--sole-replica`, puis ajoutez des répliques.",
+			"The coordinator runs without the majority of its replicas: it was restored with --alone, or this has just happened and it will stop. A single disk carries the coordinator: back it up every night. If the others are lost for good, have the members vote `--sole-replica`, then add replicas."))
 	case 2*away >= len(all):
 		problems = append(problems, say(
 			"%d répliques sur %d sont absentes : rien ne peut être décidé ni calculé avant qu'une majorité réponde. Les nœuds attendent, rien n'est perdu.",
@@ -183,6 +203,35 @@ func expiring(all []ReplicaStatus, now time.Time) (problems []protocol.Text) {
 				"The certificate of replica %s expires in %d days and was not renewed. Read its log; its folder must be writable.",
 				s.ID, days(left)))
 		}
+	}
+	return problems
+}
+
+// certifying finds what is to be done about the replicas' authorities.
+func certifying(all []ReplicaStatus, now time.Time) (problems []protocol.Text) {
+	var former []string
+	for _, s := range all {
+		switch {
+		case s.Error != "" || s.LogSize == 0:
+			continue
+		case s.Authority.IsZero():
+			problems = append(problems, say(
+				"La réplique %s ne peut pas certifier\u00a0: elle n'a pas la clé de l'autorité que la liste lui connaît. Faites-lui en faire une autre\u00a0: `coulisse coordinator authority rotate`.",
+				"Replica %s cannot certify: it does not have the key of the authority that the roll lists for it. Have it make another: `coulisse coordinator authority rotate`.", s.ID))
+		case s.AuthorityUntil.Time().Sub(now) < authorityIn:
+			problems = append(problems, say(
+				"L'autorité de la réplique %s expire dans %d jours. Faites-en faire une autre\u00a0: `coulisse coordinator authority rotate`.",
+				"The authority of replica %s expires in %d days. Have another made: `coulisse coordinator authority rotate`.",
+				s.ID, days(s.AuthorityUntil.Time().Sub(now))))
+		}
+		if !s.Former.IsZero() {
+			former = append(former, string(s.ID))
+		}
+	}
+	if len(former) > 0 {
+		problems = append(problems, say(
+			"Les anciennes autorités comptent encore\u00a0: %[1]s. Sauvegardez ces répliques, puis retirez-les\u00a0: `coulisse coordinator authority retire`.",
+			"Former authorities still count: %[1]s. Back those replicas up, then retire them: `coulisse coordinator authority retire`.", strings.Join(former, ", ")))
 	}
 	return problems
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"coulisse/protocol"
+	"coulisse/protocol/refusal"
 )
 
 func TestDiagnose(t *testing.T) {
@@ -18,6 +19,7 @@ func TestDiagnose(t *testing.T) {
 			all[i] = ReplicaStatus{
 				ID: id, Address: "there", State: "follower", Applied: 90, LogSize: 80, LogRoot: "aa", StateHash: "bb",
 				Version: "1", Certificate: protocol.At(now.Add(300 * 24 * time.Hour)),
+				Authority: protocol.HashOf([]byte(id)), AuthorityUntil: protocol.At(now.Add(3650 * 24 * time.Hour)),
 			}
 		}
 		all[0].State = "leader"
@@ -65,6 +67,16 @@ func TestDiagnose(t *testing.T) {
 		"half upgraded": {func(all []ReplicaStatus) { all[1].Version = "2" }, year, []string{"The replicas do not all run the same version"}},
 		"a certificate that was not renewed": {func(all []ReplicaStatus) { all[1].Certificate = protocol.At(now.Add(50 * time.Hour)) }, year, []string{
 			"The certificate of replica r2 expires in 2 days"}},
+		"the office is denied": {func(all []ReplicaStatus) {
+			all[0] = ReplicaStatus{ID: "r1", Error: "no", Denied: true, err: protocol.Refuse(refusal.ErrUnavailable, "non", "no")}
+			all[1], all[2] = ReplicaStatus{ID: "r2", Error: "later"}, ReplicaStatus{ID: "r3", Error: "later"}
+		}, year, []string{"Replica r1 refuses the office: No"}},
+		"an authority that expires": {func(all []ReplicaStatus) { all[1].AuthorityUntil = protocol.At(now.Add(100*24*time.Hour + time.Hour)) }, year, []string{
+			"The authority of replica r2 expires in 100 days"}},
+		"a key that a restoration did not have": {func(all []ReplicaStatus) { all[1].Authority = protocol.Hash{} }, year, []string{"Replica r2 cannot certify"}},
+		"a rotation under way": {func(all []ReplicaStatus) {
+			all[0].Former, all[2].Former = protocol.HashOf([]byte("1")), protocol.HashOf([]byte("3"))
+		}, year, []string{"Former authorities still count: r1, r3. Back those replicas up, then retire them"}},
 		"the office's certificate": {func([]ReplicaStatus) {}, 20 * 24 * time.Hour, []string{"The office's certificate expires in 20 days"}},
 	} {
 		all := well()

@@ -6,10 +6,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/refusal"
+	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
@@ -97,4 +99,27 @@ func TestRefusedDocumentsCostNoConsensus(t *testing.T) {
 		t.Error("nothing bounds what a member submits")
 	}
 	vote(other, c.proposal("Encore", protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 2}}))
+}
+
+// Whatever a member asks for without end, it is told how long to wait, and
+// another member is answered.
+func TestEveryCallIsBounded(t *testing.T) {
+	c := found(t, 3)
+	greedy, other := c.enrol(c.members[0]), c.enrol(c.members[1])
+	c.settle()
+	for _, method := range methods() {
+		if !slices.Contains(mayCall[method], "member") {
+			continue
+		}
+		var err error
+		for n := 0; n < 2000 && !errors.Is(err, refusal.ErrFull); n++ {
+			err = refusal.FromStatus(try(t, greedy.conns[0], method))
+		}
+		if after, ok := refusal.RetryAfter(err); !errors.Is(err, refusal.ErrFull) || !ok || after < time.Second {
+			t.Errorf("%s: nothing bounds it: %v", method, err)
+		}
+		if _, err := other.stubs[0].Status(t.Context(), &wire.StatusRequest{}); err != nil {
+			t.Errorf("%s: another member: %v", method, refusal.FromStatus(err))
+		}
+	}
 }

@@ -3,12 +3,12 @@ package coordinator
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,12 +16,15 @@ import (
 	"coulisse/crypto/durable"
 	"coulisse/protocol"
 	"coulisse/protocol/governance"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 )
 
 // Office is the co-operative's office: whoever holds the operator's folder. It
@@ -56,7 +59,9 @@ type ReplicaStatus struct {
 	ID      protocol.ReplicaID `json:"id"`
 	Address consensus.Address  `json:"address"`
 	// Error is why it did not answer; what follows is empty then.
-	Error     string `json:"error,omitempty"`
+	Error string `json:"error,omitempty"`
+	// Denied says that it answered, and does not let the office in.
+	Denied    bool   `json:"denied,omitempty"`
 	State     string `json:"state,omitempty"` // leader, follower, candidate or stopped
 	Leader    string `json:"leader,omitempty"`
 	Term      uint64 `json:"term,omitempty"`
@@ -72,6 +77,14 @@ type ReplicaStatus struct {
 	Clock       protocol.Millis `json:"clock,omitempty"`
 	Stamp       protocol.Millis `json:"stamp,omitempty"`
 	Certificate protocol.Millis `json:"certificate_until,omitempty"`
+	// Authority is what it issues certificates by, and Former what still counts
+	// beside it.
+	Authority      protocol.Hash   `json:"authority,omitzero"`
+	AuthorityUntil protocol.Millis `json:"authority_until,omitempty"`
+	Former         protocol.Hash   `json:"former_authority,omitzero"`
+
+	roll protocol.Roll // in force, as it knows
+	err  error
 }
 
 // answer bounds how long a replica may take.
@@ -86,7 +99,28 @@ func (o *Office) Status(ctx context.Context) []ReplicaStatus {
 		asking.Go(func() { o.ask(ctx, &all[i]) })
 	}
 	asking.Wait()
-	return all
+	return listed(all)
+}
+
+// listed leaves out who does not answer and is no longer on the newest roll that
+// somebody knows: the members, or another office, have changed it since this
+// one's card was written.
+func listed(all []ReplicaStatus) []ReplicaStatus {
+	var newest protocol.Roll
+	for _, s := range all {
+		if s.roll.Number > newest.Number {
+			newest = s.roll
+		}
+	}
+	if newest.Number == 0 {
+		return all
+	}
+	for i, s := range all {
+		if s.Error == "" { // one that is behind does not know yet
+			all[i].Former = former(newest, s.ID)
+		}
+	}
+	return slices.DeleteFunc(all, func(s ReplicaStatus) bool { return s.Error != "" && !onRoll(newest, s.ID) })
 }
 
 func (o *Office) ask(ctx context.Context, s *ReplicaStatus) {
@@ -106,33 +140,63 @@ func (o *Office) ask(ctx context.Context, s *ReplicaStatus) {
 		s.Rules, s.NoRoom = int(reply.GetRules()), reply.GetNoRoom()
 		s.Clock, s.Stamp = protocol.Millis(reply.GetNowMs()), protocol.Millis(reply.GetLogMs())
 		if current, err := protocol.Decode[protocol.Roll](reply.GetRoll()); err == nil {
+			s.roll = current
 			s.InForce = current.Rules
 		}
+		_ = s.Authority.UnmarshalText([]byte(reply.GetAuthority())) // none if it cannot issue
+		s.AuthorityUntil = protocol.Millis(reply.GetAuthorityMs())
 		if info, ok := at.AuthInfo.(credentials.TLSInfo); ok {
 			s.Certificate = protocol.At(info.State.PeerCertificates[0].NotAfter)
 		}
 		return nil
 	})
 	if err != nil {
-		s.Error = err.Error()
+		s.Error, s.Denied, s.err = err.Error(), isDenial(err), err
 	}
+}
+
+// former is the authority before a replica's present one, while it counts.
+func former(current protocol.Roll, id protocol.ReplicaID) protocol.Hash {
+	for _, r := range current.Replicas {
+		if r.ID == id {
+			return r.Former
+		}
+	}
+	return protocol.Hash{}
 }
 
 // call makes one call to one replica.
 func (o *Office) call(address consensus.Address, do func(wire.CoordinatorClient) error) error {
-	return call(address, o.creds.certificate, o.creds.pool(), do)
+	return call(address, pinned.Dial(o.trusts, func() *tls.Certificate { return &o.creds.certificate }), do)
 }
 
-// call makes one call to one replica, as whoever the certificate names.
-func call(address consensus.Address, certificate tls.Certificate, roots *x509.CertPool, do func(wire.CoordinatorClient) error) error {
-	conn, err := grpc.NewClient(string(address), grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{
-		MinVersion: tls.VersionTLS13, Certificates: []tls.Certificate{certificate}, RootCAs: roots,
-	})))
+// trusts tells whether it is the key of a replica that the office knows.
+func (o *Office) trusts(key protocol.Hash) bool {
+	return slices.ContainsFunc(o.card.Replicas, func(r protocol.Replica) bool { return r.TLS == key })
+}
+
+// call makes one call to one replica.
+func call(address consensus.Address, config *tls.Config, do func(wire.CoordinatorClient) error) error {
+	conn, err := grpc.NewClient(string(address), grpc.WithTransportCredentials(credentials.NewTLS(config)))
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return refusal.FromStatus(do(wire.NewCoordinatorClient(conn)))
+	err = do(wire.NewCoordinatorClient(conn))
+	if code := status.Code(err); code == codes.Unauthenticated || code == codes.PermissionDenied {
+		return denial{refusal.FromStatus(err)}
+	}
+	return refusal.FromStatus(err)
+}
+
+// denial is the answer that the caller may not make this call.
+type denial struct{ error }
+
+func (d denial) Unwrap() error { return d.error }
+
+func isDenial(err error) bool {
+	var d denial
+	return errors.As(err, &d)
 }
 
 // anywhere calls the replicas one after the other until one does it.
@@ -165,10 +229,7 @@ func (o *Office) IssueToken(ctx context.Context, member protocol.MemberID, valid
 	if err != nil {
 		return token, 0, err
 	}
-	token = protocol.EnrolmentToken{Member: member, Authority: o.card.Authority, Federation: federation}
-	for _, address := range o.card.Addresses {
-		token.Addresses = append(token.Addresses, string(address))
-	}
+	token = protocol.EnrolmentToken{Member: member, Federation: federation, Route: o.card.route()}
 	err = o.anywhere(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
 		reply, err := stub.IssueToken(ctx, &wire.IssueTokenRequest{Member: string(member), ValidSeconds: int64(valid / time.Second)})
 		token.Secret, until = reply.GetTokenSecret(), protocol.Millis(reply.GetUntilMs())
@@ -229,21 +290,24 @@ func (o *Office) checkFounding(f protocol.Founding) error {
 	if err != nil {
 		return err
 	}
-	if view.Genesis.Authority != o.card.Authority || view.Charter.Namespace != o.card.Namespace {
+	first := o.card.Roll == 0 && !slices.Equal(view.Genesis.Replicas, o.card.Replicas)
+	if first || view.Charter.Namespace != o.card.Namespace {
 		return errOtherCoordinator
 	}
 	return nil
 }
 
 // RenewOffice gives the operator's folder a new certificate out of a replica's
-// folder, which holds the authority. The folder may be a new one.
-func RenewOffice(replicaDir, officeDir string, now time.Time) error {
-	r := &Replica{cfg: Config{Dir: replicaDir}}
-	if err := r.openSettings(); err != nil {
+// folder, which holds an authority. The folder may be a new one.
+func RenewOffice(ctx context.Context, replicaDir, officeDir string, now time.Time) error {
+	r, err := Open(Config{Dir: replicaDir})
+	if err != nil {
 		return err
 	}
-	if err := r.openKeys(); err != nil {
+	r.hearOwn(ctx) // its folder may not know yet that the authority is another
+	ca, err := r.issuing()
+	if err != nil {
 		return err
 	}
-	return createOperator(officeDir, r.ca, now)
+	return createOperator(officeDir, ca, now)
 }

@@ -21,44 +21,46 @@ import (
 const FileReplica = "replica-card.json"
 
 // PrepareReplica makes the folder of a replica that is to join, out of the
-// folder of one that runs: it takes the authority and the founding from there
-// and makes its own keys. What it returns is also in the folder, as its card.
-func PrepareReplica(dir, from string, peer consensus.Peer, now time.Time) (protocol.Replica, error) {
+// folder of one that runs: it takes the founding and the roll from there, and
+// makes its own keys and its own authority. What it returns is also in the
+// folder, as its card.
+func PrepareReplica(dir, from string, peer consensus.Peer, now time.Time) (replica protocol.Replica, err error) {
 	if _, err := os.Lstat(dir); err == nil {
-		return protocol.Replica{}, protocol.Refuse(ErrFolder,
+		return replica, protocol.Refuse(ErrFolder,
 			"le dossier %s existe déjà; une nouvelle réplique a un nouveau dossier", "the folder %s is there already; a new replica has a new folder", dir)
 	}
-	r := &Replica{cfg: Config{Dir: from}}
-	if err := r.openSettings(); err != nil {
-		return protocol.Replica{}, err
-	}
-	if err := r.openKeys(); err != nil {
-		return protocol.Replica{}, err
-	}
-	founding, err := os.ReadFile(filepath.Join(from, fileFounding))
-	if err != nil {
-		return protocol.Replica{}, protocol.Refuse(ErrUnfounded,
+	r, err := Open(Config{Dir: from})
+	if errors.Is(err, ErrUnfounded) {
+		err = protocol.Refuse(ErrUnfounded,
 			"le dossier %s n'a pas d'acte de fondation; démarrez d'abord cette réplique", "the folder %s has no founding; start that replica first", from)
+	}
+	if err != nil {
+		return replica, err
 	}
 	settings := Settings{Namespace: r.settings.Namespace, ID: peer.ID, Joins: true}
 	for _, p := range r.settings.Peers {
 		if p.ID == peer.ID || p.Address == peer.Address {
-			return protocol.Replica{}, nameTaken(peer.ID, string(peer.Address))
+			return replica, nameTaken(peer.ID, string(peer.Address))
 		}
 	}
 	settings.Peers = append(slices.Clone(r.settings.Peers), peer)
-	replica, err := createReplica(dir, settings, r.ca, now)
-	if err != nil {
+	if replica, _, err = createReplica(dir, settings, now); err != nil {
 		return replica, errors.Join(err, os.RemoveAll(dir))
 	}
 	replica.Address = string(peer.Address)
-	card, err := protocol.Indented(replica)
-	if err != nil {
-		return replica, err
+	for name, doc := range map[string]any{
+		fileFounding: r.founding, FileReplica: replica,
+		fileRoll: known{Roll: r.trust.roll(), Departed: []protocol.Replica{}},
+	} {
+		text, err := protocol.Indented(doc)
+		if err != nil {
+			return replica, err
+		}
+		if err := durable.WriteFile(filepath.Join(dir, name), text); err != nil {
+			return replica, err
+		}
 	}
-	return replica, errors.Join(
-		durable.WriteFile(filepath.Join(dir, fileFounding), founding),
-		durable.WriteFile(filepath.Join(dir, FileReplica), card))
+	return replica, nil
 }
 
 // Admit puts a prepared replica on the roll, in the place of another if one is
@@ -141,6 +143,10 @@ func (o *Office) changeRoll(ctx context.Context, edit func(*protocol.Roll) error
 	if err != nil {
 		return current, err
 	}
+	// First of all: a roll that lets the office's authority go would shut it out.
+	if err := o.keepCertified(ctx, next, time.Now()); err != nil {
+		return current, err
+	}
 	endorsements, err := o.endorsed(ctx, current, raw)
 	if err != nil {
 		return current, err
@@ -155,37 +161,32 @@ func (o *Office) changeRoll(ctx context.Context, edit func(*protocol.Roll) error
 	return next, o.keepRoll(next)
 }
 
-// roll is the one in force, from whichever replica has the longest log. The
-// genesis's has no addresses: the office's own card knows them.
+// roll is the one in force, from whichever replica has the longest log.
 func (o *Office) roll(ctx context.Context) (protocol.Roll, error) {
-	var longest int64
-	var raw []byte
+	var longest stated
+	denied := error(errNobody)
 	for _, address := range o.card.Addresses {
-		_ = o.call(address, func(stub wire.CoordinatorClient) error {
+		err := o.call(address, func(stub wire.CoordinatorClient) error {
 			ctx, cancel := context.WithTimeout(ctx, answer)
 			defer cancel()
 			reply, err := stub.Status(ctx, &wire.StatusRequest{})
-			if err == nil && reply.GetLogSize() > longest {
-				longest, raw = reply.GetLogSize(), reply.GetRoll()
+			if err != nil || reply.GetLogSize() <= longest.size {
+				return err
+			}
+			current, err := protocol.Decode[protocol.Roll](reply.GetRoll())
+			if err == nil {
+				longest = stated{address, reply.GetLogSize(), current}
 			}
 			return err
 		})
-	}
-	if raw == nil {
-		return protocol.Roll{}, errNobody
-	}
-	current, err := protocol.Decode[protocol.Roll](raw)
-	if err != nil {
-		return current, err
-	}
-	for i, replica := range current.Replicas {
-		for j, own := range o.card.Replicas {
-			if own.ID == replica.ID && replica.Address == "" {
-				current.Replicas[i].Address = string(o.card.Addresses[j])
-			}
+		if isDenial(err) {
+			denied = err
 		}
 	}
-	return current, nil
+	if longest.size == 0 {
+		return protocol.Roll{}, denied
+	}
+	return o.believed(ctx, longest)
 }
 
 // endorsed asks every replica of the roll in force, and returns what a majority
@@ -218,7 +219,7 @@ func (o *Office) endorsed(ctx context.Context, current protocol.Roll, next []byt
 
 // keepRoll keeps the new list in the office's folder, for its next command.
 func (o *Office) keepRoll(current protocol.Roll) error {
-	o.card.Replicas, o.card.Addresses = nil, nil
+	o.card.Roll, o.card.Replicas, o.card.Addresses = current.Number, nil, nil
 	for _, replica := range current.Replicas {
 		o.card.Replicas = append(o.card.Replicas, replica)
 		o.card.Addresses = append(o.card.Addresses, consensus.Address(replica.Address))

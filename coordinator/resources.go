@@ -75,10 +75,7 @@ func (l doored) admit(conn net.Conn) (*reader, error) {
 		return nil, authority.ErrParty
 	}
 	state := over.ConnectionState()
-	party, err := authority.Identify(l.door.namespace, state)
-	if err != nil {
-		return nil, err
-	}
+	party := l.door.whose(state)
 	if !l.door.enter(party) {
 		return nil, errCrowded
 	}

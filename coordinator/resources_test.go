@@ -2,9 +2,11 @@ package coordinator
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -22,10 +24,18 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// browser is an ordinary HTTPS client, with a certificate or none.
+// browser is an ordinary HTTPS client, with a certificate or none, that was
+// given the replicas' own.
 func (c *cluster) browser(cert *tls.Certificate) *http.Client {
 	c.t.Helper()
-	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: c.office.creds.pool(), NextProtos: []string{"http/1.1"}}
+	roots := x509.NewCertPool()
+	for _, p := range c.peers {
+		text, err := os.ReadFile(filepath.Join(c.dir, string(p.ID), fileTLS))
+		if err != nil || !roots.AppendCertsFromPEM(text) {
+			c.t.Fatal("a replica's certificate:", err)
+		}
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, NextProtos: []string{"http/1.1"}}
 	if cert != nil {
 		config.Certificates = []tls.Certificate{*cert}
 	}
@@ -76,11 +86,12 @@ func TestWhoMayReadResources(t *testing.T) {
 	}
 	// A certificate that the log does not hold is none.
 	k, csr := request(t)
-	raw, err := mustAuthority(t, c).IssueMember(c.members[1].ID, csr, time.Now())
+	ca := mustAuthority(t, c)
+	raw, err := ca.IssueMember(c.members[1].ID, csr, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if reply, _ := c.get(c.browser(certificateOf(t, k, raw)), c.leader(), "checkpoint"); reply.StatusCode != http.StatusUnauthorized {
+	if reply, _ := c.get(c.browser(certificateOf(t, k, raw, ca.Certificate())), c.leader(), "checkpoint"); reply.StatusCode != http.StatusUnauthorized {
 		t.Error("a certificate that is not in the log:", reply.Status)
 	}
 	client := c.browser(member.cert)

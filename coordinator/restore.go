@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"coulisse/coordinator/authority"
 	"coulisse/coordinator/consensus"
 	"coulisse/coordinator/state"
 	"coulisse/crypto/durable"
@@ -192,13 +193,20 @@ func (r Restoring) make(replicas []kept, roll []consensus.Peer, seeding consensu
 			"le dossier %s ne peut pas être fait (%v)", "the folder %s cannot be made (%v)", r.Dir, err)
 	}
 	defer os.RemoveAll(aside) // gone already once it was renamed
-	var last *Replica
+	var ca *authority.Authority
 	for _, k := range replicas {
-		if last, err = k.restore(filepath.Join(aside, string(k.settings.ID)), seeding, best); err != nil {
+		restored, err := k.restore(filepath.Join(aside, string(k.settings.ID)), seeding, best)
+		if err != nil {
 			return err
 		}
+		ca = cmp.Or(ca, restored.vouching())
 	}
-	if err := last.restoreOffice(aside, roll, best.log, r.Now); err != nil {
+	if ca == nil {
+		return protocol.Refuse(ErrBackup,
+			"toutes ces sauvegardes datent d'avant le dernier changement des autorités\u00a0: plus personne ne pourrait être certifié; prenez-en une plus récente, d'une réplique au moins",
+			"all these backups are from before the authorities were last changed: nobody could be certified any more; take a newer one, of one replica at least")
+	}
+	if err := restoreOffice(aside, ca, roll, best.log, r.Now); err != nil {
 		return err
 	}
 	if err := os.Rename(aside, r.Dir); err != nil {
@@ -212,12 +220,19 @@ func (k kept) restore(dir string, seeding consensus.Seeding, best history) (*Rep
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
+	view, err := federation.View(best.log)
+	if err != nil {
+		return nil, err
+	}
 	for name, content := range k.files {
 		if err := durable.WriteFile(filepath.Join(dir, name), content); err != nil {
 			return nil, err
 		}
 	}
 	if err := durable.WriteFile(filepath.Join(dir, fileJoined), []byte(joinedText)); err != nil {
+		return nil, err
+	}
+	if err := writeKnown(dir, known{Roll: view.Roll, Departed: []protocol.Replica{}}); err != nil {
 		return nil, err
 	}
 	if err := consensus.Seed(filepath.Join(dir, dirRaft), seeding); err != nil {
@@ -242,16 +257,28 @@ func (k kept) restore(dir string, seeding consensus.Seeding, best history) (*Rep
 	return r, err
 }
 
+// vouching is an authority of this replica that the roll lists, the former one
+// if need be; nil if its backup is older than both.
+func (r *Replica) vouching() *authority.Authority {
+	own, _ := r.trust.own()
+	for _, listed := range []protocol.Hash{own.Authority, own.Former} {
+		if ca, err := r.issuer.by(listed); err == nil {
+			return ca
+		}
+	}
+	return nil
+}
+
 // restoreOffice makes the operator's folder, with a new certificate.
-func (r *Replica) restoreOffice(dir string, peers []consensus.Peer, log federation.Tx, now time.Time) error {
+func restoreOffice(dir string, ca *authority.Authority, peers []consensus.Peer, log federation.Tx, now time.Time) error {
 	view, err := federation.View(log)
 	if err != nil {
 		return err
 	}
-	if err := createOperator(filepath.Join(dir, DirOperator), r.ca, now); err != nil {
+	if err := createOperator(filepath.Join(dir, DirOperator), ca, now); err != nil {
 		return err
 	}
-	card := Card{Namespace: view.Charter.Namespace, Replicas: view.Roll.Replicas, Authority: view.Genesis.Authority}
+	card := Card{Namespace: view.Charter.Namespace, Roll: view.Roll.Number, Replicas: view.Roll.Replicas}
 	for _, p := range peers {
 		card.Addresses = append(card.Addresses, p.Address)
 	}

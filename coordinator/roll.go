@@ -38,6 +38,8 @@ type roll struct {
 	}
 	failed func(error)
 	review func() // closes the raft connections that admits would refuse
+	// kept stores the roll in the folder, once it is newer than the one there.
+	kept func([]consensus.Member) error
 }
 
 const (
@@ -94,24 +96,29 @@ const (
 	stay    = ""
 )
 
-// next finds the next move from the list of consensus to the roll.
+// next finds the next move from the list of consensus to the roll. A roll brings
+// in one replica at most. Where consensus lacks more, it was restored without
+// them, and nobody is let in before the members have voted: the others may be
+// running together, and would halt at another restoration's leader.
 func next(current protocol.Roll, members []consensus.Member) move {
-	on := map[protocol.ReplicaID]bool{}
+	on, missing := map[protocol.ReplicaID]bool{}, []consensus.Peer{}
 	for _, replica := range current.Replicas {
 		on[replica.ID] = true
 		peer := consensus.Peer{ID: replica.ID, Address: consensus.Address(replica.Address)}
-		found := false
-		for _, m := range members {
-			if m.ID != replica.ID {
-				continue
-			}
-			if found = true; !m.Votes {
-				return move{promote, peer}
-			}
+		i := slices.IndexFunc(members, func(m consensus.Member) bool { return m.ID == replica.ID })
+		switch {
+		case i < 0:
+			missing = append(missing, peer)
+		case !members[i].Votes:
+			return move{promote, peer}
 		}
-		if !found {
-			return move{admit, peer}
-		}
+	}
+	switch len(missing) {
+	case 0:
+	case 1:
+		return move{admit, missing[0]}
+	default:
+		return move{what: stay}
 	}
 	for _, m := range members {
 		if !on[m.ID] {
@@ -205,7 +212,8 @@ func ready(current, coming protocol.Roll, members []consensus.Member) error {
 
 // gone waits until this replica is off the roll and consensus does without it,
 // and reports [ErrRemoved]; nil when ctx ends first. Meanwhile it looks over
-// the connections of consensus: they outlive what let them in.
+// the connections of consensus, which outlive what let them in, and keeps the
+// roll for the next start.
 func (r *roll) gone(ctx context.Context) error {
 	timer := time.NewTicker(rollTick)
 	defer timer.Stop()
@@ -214,6 +222,9 @@ func (r *roll) gone(ctx context.Context) error {
 			return ErrRemoved
 		}
 		r.review()
+		if err := r.kept(r.node.Status().Members); err != nil {
+			r.failed(err)
+		}
 		select {
 		case <-ctx.Done():
 		case <-timer.C:

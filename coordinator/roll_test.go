@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"coulisse/coordinator/authority"
 	"coulisse/coordinator/consensus"
 	"coulisse/protocol"
 	"coulisse/protocol/governance"
@@ -48,7 +49,8 @@ func TestMoves(t *testing.T) {
 			{promote, consensus.Peer{ID: "r4", Address: "r4:1"}}, {remove, consensus.Peer{ID: "r2", Address: "r2:1"}}}},
 		"the last one": {rollOfIDs("r2"), voters("r1"), []move{
 			{admit, consensus.Peer{ID: "r2", Address: "r2:1"}}, {promote, consensus.Peer{ID: "r2", Address: "r2:1"}}, {remove, consensus.Peer{ID: "r1", Address: "r1:1"}}}},
-		"one given up": {rollOfIDs("r1", "r3"), append(voters("r1", "r3"), silent("r4")), []move{{remove, consensus.Peer{ID: "r4", Address: "r4:1"}}}},
+		"restored without the others": {rollOfIDs("r1", "r2", "r3"), voters("r2"), nil},
+		"one given up":                {rollOfIDs("r1", "r3"), append(voters("r1", "r3"), silent("r4")), []move{{remove, consensus.Peer{ID: "r4", Address: "r4:1"}}}},
 	} {
 		members := test.members
 		for _, want := range test.want {
@@ -111,22 +113,37 @@ func TestOneChangeAtATime(t *testing.T) {
 	}
 }
 
-// A certificate that the authority gave to a replica counts only while the
-// replica is on the roll.
+// A replica is known by its key, whatever its certificate says.
 func TestACertificateOffTheRoll(t *testing.T) {
 	c := found(t, 3)
 	c.enrol(c.members[0])
 	c.settle() // a replica that has read no roll yet knows no stranger
 	k, _ := request(t)
-	raw, err := mustAuthority(t, c).IssueReplica("r9", k.Public(), []string{"127.0.0.1"}, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	stranger := c.dial(nil, certificateOf(t, k, raw))
-	for i := range stranger.stubs {
-		_, err := stranger.stubs[i].Status(t.Context(), &wire.StatusRequest{})
-		if status.Code(err) != codes.PermissionDenied || status.Convert(err).Message() != "This replica is not on the coordinator's roll." {
-			t.Errorf("replica %d let in one that is not on the roll: %v", i, err)
+	for _, name := range []protocol.ReplicaID{"r9", "r1"} {
+		raw, err := authority.SelfSigned("ville", name, k, "127.0.0.1", time.Now())
+		if err != nil {
+			t.Fatal(err)
 		}
+		stranger := c.dial(nil, certificateOf(t, k, raw))
+		for i := range stranger.stubs {
+			if _, err := stranger.stubs[i].Status(t.Context(), &wire.StatusRequest{}); status.Code(err) != codes.Unauthenticated {
+				t.Errorf("replica %d let in one that is not on the roll, as %s: %v", i, name, err)
+			}
+		}
+	}
+}
+
+// Whom the members left behind is not missed, though the office's card is from
+// before.
+func TestStatusGoesByTheNewestRoll(t *testing.T) {
+	alone := rollOfIDs("r2")
+	alone.Number = 2
+	all := []ReplicaStatus{{ID: "r1", Error: "gone"}, {ID: "r2", roll: alone}, {ID: "r3", roll: rollOfIDs("r1", "r2", "r3")}}
+	if got := listed(all); len(got) != 2 || got[0].ID != "r2" || got[1].ID != "r3" {
+		t.Errorf("%+v", got)
+	}
+	before := []ReplicaStatus{{ID: "r1", Error: "gone"}, {ID: "r2"}}
+	if got := listed(before); len(got) != 2 {
+		t.Errorf("by the genesis's roll: %+v", got)
 	}
 }

@@ -31,6 +31,12 @@ func (c *cluster) keyed(clients []*client) {
 		roll.Members = append(roll.Members, p.member.ID)
 	}
 	c.decide(clients, protocol.Effect{ElectStewards: roll})
+	c.ceremony(clients)
+}
+
+// ceremony takes the stewards through one that makes a key.
+func (c *cluster) ceremony(clients []*client) {
+	c.t.Helper()
 	log := c.log()
 	ceremony, _ := federation.CurrentCeremony(log)
 	terms, err := ceremony.Terms(c.founding.Genesis.Charter.Namespace)
@@ -119,17 +125,25 @@ func (p *client) put(r federation.Round, source protocol.SourceName, content []b
 		if err != nil {
 			return err
 		}
-		request := &wire.UploadRequest{Header: &wire.UploadHeader{Round: string(r.ID), Source: string(source)}}
-		for chunk := range slices.Chunk(content, 4096) {
-			request.Chunk = chunk
-			if err := stream.Send(request); errors.Is(err, io.EOF) {
+		if err := stream.Send(&wire.UploadRequest{Header: &wire.UploadHeader{Round: string(r.ID), Source: string(source)}}); err != nil {
+			return err
+		}
+		if reply, err = stream.Recv(); err != nil || reply.GetAlready() {
+			return err
+		}
+		for chunk := range slices.Chunk(content[reply.GetFrom():], 4096) {
+			if err := stream.Send(&wire.UploadRequest{Chunk: chunk}); errors.Is(err, io.EOF) {
 				break // refused; the reason comes below
 			} else if err != nil {
 				return err
 			}
-			request = &wire.UploadRequest{}
 		}
-		reply, err = stream.CloseAndRecv()
+		if err := stream.CloseSend(); err != nil {
+			return err
+		}
+		if _, err = stream.Recv(); errors.Is(err, io.EOF) {
+			return nil
+		}
 		return err
 	})
 	return reply, err

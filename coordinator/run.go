@@ -24,6 +24,7 @@ import (
 	"coulisse/coordinator/state"
 	"coulisse/crypto/durable"
 	"coulisse/protocol"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/telemetry"
 	"coulisse/protocol/wire"
 
@@ -51,7 +52,7 @@ func (r *Replica) Run(ctx context.Context) error {
 	if err := r.renew(); err != nil {
 		return err
 	}
-	matching, err := matcher.Open(matcher.Config{Folder: filepath.Join(r.cfg.Dir, dirRounds), Quota: r.cfg.Quota})
+	matching, err := matcher.Open(matcher.Config{Folder: filepath.Join(r.cfg.Dir, dirRounds), Quota: r.cfg.Quota, Memory: r.cfg.Memory})
 	if err != nil {
 		return err
 	}
@@ -96,8 +97,9 @@ func (r *Replica) assemble(listener net.Listener, machine *state.State, matching
 	p.clock.others = func(ctx context.Context) []reading { return r.otherClocks(ctx, p.clock, p.roll.now()) }
 	p.lead = &leadership{node: p.node, clock: p.clock}
 	log := sequencer.New(p.lead, machine, r.settings.ID, r.key, p.clock.now)
+	r.trust.view = log.View
 	p.roll.self, p.roll.node, p.roll.view, p.roll.grown = r.settings.ID, p.node, log.View, log.Grown
-	p.roll.progress, p.roll.review = r.appliedAt, p.mux.Review
+	p.roll.progress, p.roll.review, p.roll.kept = r.appliedAt, p.mux.Review, r.trust.keep
 	p.roll.failed = func(err error) {
 		r.cfg.Logger.Warn("the list of replicas will be changed a little later", "reason", err)
 	}
@@ -105,13 +107,14 @@ func (r *Replica) assemble(listener net.Listener, machine *state.State, matching
 		Log: log, Matcher: matching, Founding: r.founding, Logger: r.cfg.Logger, Now: p.clock.now,
 	})
 	p.service = rpc.New(rpc.Config{
-		Namespace: r.settings.Namespace, Authority: r.ca, Log: log, Leadership: p.lead, Relay: p.hub, CheckRoll: p.roll.check, Admits: p.roll.admits,
+		Trust: r.trust.of(r.settings.Namespace), Issuing: r.issuing, NextAuthority: r.issuer.prepare,
+		Log: log, Leadership: p.lead, Relay: p.hub, CheckRoll: p.roll.check, Admits: p.roll.admits,
 		Matcher: matching, Notary: notary.New(log, p.clock.now), Version: r.cfg.Version, Logger: r.cfg.Logger, Now: r.cfg.Now,
 	})
 	p.figures = metrics.New(metrics.Sources{
 		Status: p.node.Status, View: log.View, Relayed: p.hub.Held, Matching: matching.Held, SlowestWrite: p.node.SlowestWrite,
 	})
-	p.door = newDoor(consensus.ServerCredentials(), r.settings.Namespace)
+	p.door = newDoor(consensus.ServerCredentials(), r.trust.of(r.settings.Namespace).Identify)
 	p.server = grpc.NewServer(append(p.service.Options(), grpc.Creds(p.door), grpc.UnaryInterceptor(p.figures.Intercept), telemetry.Server())...)
 	p.service.RegisterHealth(p.server)
 	wire.RegisterCoordinatorServer(p.server, p.service)
@@ -123,16 +126,12 @@ func (r *Replica) share(listener net.Listener, current *roll) (*consensus.Mux, e
 	return consensus.NewMux(consensus.MuxConfig{
 		Listener: listener,
 		TLS: &tls.Config{
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.certificate.now(), nil },
-			ClientCAs:      r.creds.pool(),
-			Time:           r.cfg.Now,
+			GetCertificate:   func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return r.certificate.now(), nil },
+			VerifyConnection: func(s tls.ConnectionState) error { return authority.Check(s, r.cfg.Now()) },
 		},
-		Dial: &tls.Config{
-			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return r.certificate.now(), nil },
-			RootCAs:              r.creds.pool(),
-		},
+		Dial: pinned.Dial(r.trust.isReplica, r.certificate.now),
 		AuthorizeRaft: func(s tls.ConnectionState) error {
-			party, err := authority.Identify(r.settings.Namespace, s)
+			party, err := r.trust.of(r.settings.Namespace).Identify(s)
 			if err != nil || party.Role != authority.Replica || !current.admits(protocol.ReplicaID(party.Name)) {
 				return authority.ErrParty
 			}

@@ -13,6 +13,7 @@ import (
 
 	"coulisse/coordinator/consensus"
 	"coulisse/protocol"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/wire"
 
 	"google.golang.org/grpc"
@@ -95,7 +96,8 @@ func TestAThousandSlowClients(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	stranger := &tls.Config{RootCAs: c.office.creds.pool(), NextProtos: []string{consensus.ProtocolGRPC}, MinVersion: tls.VersionTLS13}
+	stranger := pinned.Dial(c.office.trusts, nil)
+	stranger.NextProtos = []string{consensus.ProtocolGRPC}
 	for i := range 1000 {
 		conn, err := net.Dial("tcp", string(c.peers[c.leader()].Address))
 		if err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,7 @@ func draft(cmd *cobra.Command, cardFile, charterFile, out string, founders []str
 	if err != nil {
 		return err
 	}
-	g := protocol.Genesis{Charter: charter, Replicas: card.Replicas, Authority: card.Authority, At: protocol.At(time.Now())}
+	g := protocol.Genesis{Charter: charter, Replicas: card.Replicas, At: protocol.At(time.Now())}
 	for _, path := range founders {
 		signed, err := readFile[protocol.Signed[protocol.Card]](path)
 		if err != nil {
@@ -81,6 +82,9 @@ func draft(cmd *cobra.Command, cardFile, charterFile, out string, founders []str
 		g.Founders = append(g.Founders, signed)
 	}
 	if err := g.Check(); err != nil {
+		if _, worded := errors.AsType[protocol.Refusal](err); worded {
+			return err
+		}
 		return command.Misused("La genèse ne convient pas\u00a0: %v.", "The genesis will not do: %v.", err)
 	}
 	if err := writeNew(out, g); err != nil {

@@ -28,7 +28,7 @@ func coordinatorCommand(lang, version string) *cobra.Command {
 	}
 	cmd.AddCommand(initCommand(lang), serveCommand(lang, version), statusCommand(lang), tokenCommand(lang), renewCommand(lang),
 		backupCommand(lang, version), restoreCommand(lang, version), doctorCommand(lang, version),
-		replicaCommand(lang), upgradeRulesCommand(lang))
+		replicaCommand(lang), authorityCommand(lang), upgradeRulesCommand(lang))
 	return cmd
 }
 
@@ -88,7 +88,7 @@ func misnamed(name string) error {
 func serveCommand(lang, version string) *cobra.Command {
 	var founding, listen, health, format string
 	var verbose bool
-	var quota int64
+	var quota, memory int64
 	cmd := &cobra.Command{
 		Use:   "serve DIR",
 		Short: command.Say(lang, "Faire tourner une réplique jusqu'à SIGTERM", "Run a replica until SIGTERM"),
@@ -105,13 +105,15 @@ func serveCommand(lang, version string) *cobra.Command {
 	flags.BoolVar(&verbose, "verbose", false, command.Say(lang, "journal détaillé", "detailed log"))
 	flags.Int64Var(&quota, "round-quota-gib", 0, command.Say(lang,
 		"place sur le disque pour une ronde, en Gio (8 si absent)", "disk for one round, in GiB (8 if absent)"))
+	flags.Int64Var(&memory, "rounds-memory-mib", 0, command.Say(lang,
+		"mémoire pour recevoir et apparier, toutes rondes ensemble, en Mio (500 si absent)", "memory to receive and match, all rounds together, in MiB (500 if absent)"))
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		logger, err := newLogger(cmd, format, verbose)
 		if err != nil {
 			return err
 		}
 		return serve(cmd, coordinator.Config{
-			Dir: args[0], Listen: listen, Health: health, Quota: quota << 30, Version: version, Logger: logger,
+			Dir: args[0], Listen: listen, Health: health, Quota: quota << 30, Memory: memory << 20, Version: version, Logger: logger,
 		}, founding)
 	}
 	return cmd
@@ -173,6 +175,7 @@ func statusCommand(lang string) *cobra.Command {
 			return err
 		}
 		all := office.Status(cmd.Context())
+		_ = office.Refresh(cmd.Context(), all, time.Now()) // what is in its way, the status tells
 		problems := office.Diagnose(all, time.Now())
 		grown, err := office.CheckGrowth(cmd.Context(), all, time.Now())
 		if err != nil {
@@ -206,9 +209,9 @@ func problemsRemain(n int) error {
 
 func printStatus(cmd *cobra.Command, all []coordinator.ReplicaStatus, problems []protocol.Text) error {
 	lang := command.Lang(cmd)
-	titles := []string{"RÉPLIQUE", "ADRESSE", "ÉTAT", "ENTRÉES", "TÊTE", "VERSION"}
+	titles := []string{"RÉPLIQUE", "ADRESSE", "ÉTAT", "ENTRÉES", "TÊTE", "AUTORITÉ", "VERSION"}
 	if lang == command.English {
-		titles = []string{"REPLICA", "ADDRESS", "STATE", "ENTRIES", "HEAD", "VERSION"}
+		titles = []string{"REPLICA", "ADDRESS", "STATE", "ENTRIES", "HEAD", "AUTHORITY", "VERSION"}
 	}
 	var rows [][]string
 	for _, s := range all {
@@ -220,7 +223,7 @@ func printStatus(cmd *cobra.Command, all []coordinator.ReplicaStatus, problems [
 		if len(root) > 12 {
 			root = root[:12]
 		}
-		rows = append(rows, []string{string(s.ID), string(s.Address), state.In(lang), fmt.Sprint(s.LogSize), root, s.Version})
+		rows = append(rows, []string{string(s.ID), string(s.Address), state.In(lang), fmt.Sprint(s.LogSize), root, authorityOf(s), s.Version})
 	}
 	if err := command.Table(cmd.OutOrStdout(), titles, rows); err != nil {
 		return err
@@ -232,6 +235,19 @@ func printStatus(cmd *cobra.Command, all []coordinator.ReplicaStatus, problems [
 		fmt.Fprintf(cmd.OutOrStdout(), "\n• %s\n", p.In(lang))
 	}
 	return nil
+}
+
+// authorityOf is a replica's certificate authority: its name, until when it is
+// good, and a sign if the one before still counts.
+func authorityOf(s coordinator.ReplicaStatus) string {
+	if s.Authority.IsZero() {
+		return ""
+	}
+	text := s.Authority.Short() + " " + s.AuthorityUntil.Time().Format("2006-01")
+	if !s.Former.IsZero() {
+		text += " (+ " + s.Former.Short() + ")"
+	}
+	return text
 }
 
 var states = map[string]protocol.Text{
@@ -263,6 +279,9 @@ func tokenCommand(lang string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := office.Refresh(cmd.Context(), office.Status(cmd.Context()), time.Now()); err != nil {
+			return err
+		}
 		token, until, err := office.IssueToken(cmd.Context(), member, *valid)
 		if err != nil {
 			return err
@@ -287,7 +306,7 @@ func renewCommand(lang string) *cobra.Command {
 			"Give the office's folder a new certificate, out of a replica's"),
 		Args: command.Arguments("REPLICA_DIR", "OPERATOR_DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := coordinator.RenewOffice(args[0], args[1], time.Now()); err != nil {
+			if err := coordinator.RenewOffice(cmd.Context(), args[0], args[1], time.Now()); err != nil {
 				return err
 			}
 			say(cmd, "Le certificat du bureau vaut de nouveau un an.", "The office's certificate is good for another year.")

@@ -48,8 +48,8 @@ func showGenesis(cmd *cobra.Command, g protocol.Genesis) error {
 	say(cmd, "Coordonnateur (%d répliques)", "Coordinator (%d replicas)", len(g.Replicas))
 	for _, r := range g.Replicas {
 		fmt.Fprintf(cmd.OutOrStdout(), "  %-24s %s\n", r.ID, r.Key)
+		say(cmd, "      clé TLS %s, autorité de certification %s", "      TLS key %s, certificate authority %s", r.TLS.Short(), r.Authority.Short())
 	}
-	say(cmd, "  autorité de certification %s", "  certificate authority %s", g.Authority.Short())
 	showCharter(cmd, c)
 	return nil
 }

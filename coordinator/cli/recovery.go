@@ -225,7 +225,9 @@ func printMissing(cmd *cobra.Command, done coordinator.Restored) {
 	case 2*len(done.Replicas) > len(done.Replicas)+len(done.Missing):
 		say(cmd, "Sans sauvegarde, donc pas restaurées\u00a0: %s. Remplacez-les dès que les autres tournent.", "Without a backup, and so not restored: %s. Replace them as soon as the others run.", list)
 	default:
-		say(cmd, "Les répliques %s ne sont pas restaurées. La liste des répliques se change par la signature d'une majorité d'entre elles\u00a0: elle reste donc ce qu'elle est, à moins de retrouver leurs clés dans une ancienne sauvegarde.",
-			"The replicas %s are not restored. The list of replicas is changed by the signatures of a majority of them: so it stays as it is, unless their keys are found in some old backup.", list)
+		left := done.Replicas[0]
+		say(cmd, "Les répliques %s ne sont pas restaurées, et une majorité de signatures manque pour changer la liste. Si leurs clés sont perdues pour de bon, les membres votent de s'en passer\u00a0: `coulisse proposal new --sole-replica %s=%s …`. Ensuite, `coulisse coordinator replica prepare` et `admit` en ajoutent.",
+			"The replicas %s are not restored, and a majority of signatures is missing to change the roll. If their keys are lost for good, the members vote to do without: `coulisse proposal new --sole-replica %s=%s …`. Then `coulisse coordinator replica prepare` and `admit` add others.",
+			list, left.ID, left.Address)
 	}
 }

@@ -1,6 +1,7 @@
 package consensus
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -10,6 +11,13 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDirectory); dir != "" {
 		crashingChild(dir)
+	}
+	if dir := os.Getenv(BareFolder); dir != "" {
+		if err := ServeBare(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
 	}
 	goleak.VerifyTestMain(m)
 }

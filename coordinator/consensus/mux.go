@@ -31,21 +31,22 @@ const (
 type MuxConfig struct {
 	Listener net.Listener // the Mux closes it
 
-	// TLS holds the server's certificate and ClientCAs. The Mux sets on a copy
-	// the rest: TLS 1.3, the protocols, client certificates verified if
-	// given (a node that enrols has none yet), and no session tickets, since a
-	// resumed session would skip verification. Certificates that renew
-	// themselves come through GetCertificate; GetConfigForClient is refused,
-	// for it would put another configuration in the place of this one.
+	// TLS holds the server's certificate and VerifyConnection, which judges a
+	// client's certificate if one is given (a node that enrols has none yet):
+	// whom to believe changes while the Mux runs, so there is no fixed list. The
+	// Mux sets on a copy the rest: TLS 1.3, the protocols, and no session
+	// tickets, since a resumed session would skip verification. Certificates
+	// that renew themselves come through GetCertificate; GetConfigForClient is
+	// refused, for it would put another configuration in the place of this one.
 	TLS *tls.Config
 
-	// Dial is for connections to the other replicas: RootCAs and the client
-	// certificate of this one.
+	// Dial is for connections to the other replicas: how to know them, and the
+	// client certificate of this one.
 	Dial *tls.Config
 
-	// AuthorizeRaft accepts the state of a verified connection if its peer is
-	// a replica, by the URI in its certificate. It is asked for connections in
-	// both directions, and again every minute while they last.
+	// AuthorizeRaft accepts the state of a connection if its peer is a replica,
+	// by its key. It is asked for connections in both directions, within the
+	// handshake, and again every minute while they last.
 	AuthorizeRaft func(tls.ConnectionState) error
 
 	Address Address      // where the other replicas dial this one
@@ -72,6 +73,9 @@ func NewMux(cfg MuxConfig) (*Mux, error) {
 	if cfg.Listener == nil || cfg.TLS == nil || cfg.Dial == nil || cfg.AuthorizeRaft == nil || cfg.Address == "" {
 		return nil, errors.New("consensus: a Mux needs a listener, two TLS configurations, AuthorizeRaft and an address")
 	}
+	if cfg.TLS.VerifyConnection == nil {
+		return nil, errors.New("consensus: a Mux needs VerifyConnection, or it would believe any certificate")
+	}
 	if cfg.TLS.GetConfigForClient != nil {
 		return nil, errors.New("consensus: a Mux takes no GetConfigForClient, which would bypass its authorisation")
 	}
@@ -83,7 +87,7 @@ func NewMux(cfg MuxConfig) (*Mux, error) {
 	m.tls = cfg.TLS.Clone()
 	m.tls.MinVersion = tls.VersionTLS13
 	m.tls.NextProtos = []string{ProtocolRaft, ProtocolGRPC, ProtocolHTTP}
-	m.tls.ClientAuth = tls.VerifyClientCertIfGiven
+	m.tls.ClientAuth = tls.RequestClientCert
 	m.tls.SessionTicketsDisabled = true
 	m.tls.VerifyConnection = m.verify
 	return m, nil
@@ -101,10 +105,8 @@ func (m *Mux) HTTP() net.Listener { return m.http }
 
 // verify refuses, within the handshake, raft to whoever is no replica.
 func (m *Mux) verify(state tls.ConnectionState) error {
-	if m.cfg.TLS.VerifyConnection != nil {
-		if err := m.cfg.TLS.VerifyConnection(state); err != nil {
-			return err
-		}
+	if err := m.cfg.TLS.VerifyConnection(state); err != nil {
+		return err
 	}
 	if state.NegotiatedProtocol == ProtocolRaft {
 		return authorize(state, m.cfg.AuthorizeRaft)

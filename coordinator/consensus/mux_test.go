@@ -91,6 +91,15 @@ const (
 	memberURI  = "spiffe://coulisse.test/member/theatre"
 )
 
+// verify is what a replica brings to a Mux.
+func (a *authority) verify(state tls.ConnectionState) error {
+	if len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	_, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: a.pool, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
+}
+
 func onlyReplicas(state tls.ConnectionState) error {
 	for _, u := range state.PeerCertificates[0].URIs {
 		if strings.HasPrefix(u.String(), replicaURI) {
@@ -105,6 +114,15 @@ func (a *authority) client(protocols []string, certs ...tls.Certificate) *tls.Co
 	return &tls.Config{RootCAs: a.pool, NextProtos: protocols, Certificates: certs}
 }
 
+func (a *authority) settings(listener net.Listener, cert tls.Certificate) MuxConfig {
+	return MuxConfig{
+		Listener: listener, Address: Address(listener.Addr().String()), AuthorizeRaft: onlyReplicas,
+		TLS:    &tls.Config{Certificates: []tls.Certificate{cert}, VerifyConnection: a.verify},
+		Dial:   a.client(nil, cert),
+		Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
 // mux starts a Mux on loopback for the holder of that certificate.
 func (a *authority) mux(t testing.TB, cert tls.Certificate, tune func(*MuxConfig)) *Mux {
 	t.Helper()
@@ -112,12 +130,7 @@ func (a *authority) mux(t testing.TB, cert tls.Certificate, tune func(*MuxConfig
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := MuxConfig{
-		Listener: listener, Address: Address(listener.Addr().String()), AuthorizeRaft: onlyReplicas,
-		TLS:    &tls.Config{Certificates: []tls.Certificate{cert}, ClientCAs: a.pool},
-		Dial:   a.client(nil, cert),
-		Logger: slog.New(slog.DiscardHandler),
-	}
+	cfg := a.settings(listener, cert)
 	if tune != nil {
 		tune(&cfg)
 	}
@@ -223,7 +236,7 @@ func TestOnePort(t *testing.T) {
 		}
 		asked = <-h.asked
 	}
-	if len(asked.State.VerifiedChains) == 0 || asked.State.PeerCertificates[0].URIs[0].String() != memberURI {
+	if len(asked.State.PeerCertificates) == 0 || asked.State.PeerCertificates[0].URIs[0].String() != memberURI {
 		t.Errorf("the RPC does not know its caller: %+v", asked.State.PeerCertificates)
 	}
 	if asked.State.Version != tls.VersionTLS13 || asked.State.CurveID != tls.X25519MLKEM768 || asked.SecurityLevel != credentials.PrivacyAndIntegrity {
@@ -390,11 +403,15 @@ func TestMuxRefusesToBeBypassed(t *testing.T) {
 	}
 	defer listener.Close()
 	cfg := MuxConfig{Listener: listener, Address: "a:1", AuthorizeRaft: onlyReplicas, Dial: a.client(nil, cert),
-		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }}}
+		TLS: &tls.Config{Certificates: []tls.Certificate{cert}, VerifyConnection: a.verify, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, nil }}}
 	if _, err := NewMux(cfg); err == nil {
 		t.Error("GetConfigForClient was accepted")
 	}
-	cfg.TLS, cfg.AuthorizeRaft = &tls.Config{}, nil
+	cfg.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	if _, err := NewMux(cfg); err == nil {
+		t.Error("a Mux that verifies nobody was accepted")
+	}
+	cfg.TLS, cfg.AuthorizeRaft = &tls.Config{VerifyConnection: a.verify}, nil
 	if _, err := NewMux(cfg); err == nil {
 		t.Error("no AuthorizeRaft was accepted")
 	}

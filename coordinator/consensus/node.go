@@ -103,12 +103,17 @@ func (n *Node) open() error {
 // finishes, the same way, what a crash interrupted between the two.
 func (n *Node) fitTogether() error {
 	newest, err := n.snaps.newest()
+	if err == nil {
+		err = n.store.noted(newest)
+	}
 	if err != nil {
 		return err
 	}
 	if newest != nil {
-		_, err := n.store.settle(newest.Index, newest.Term)
-		return err
+		if _, err := n.store.settle(newest.Index, newest.Term); err != nil {
+			return err
+		}
+		return n.store.note(newest.Index)
 	}
 	first, _ := n.store.FirstIndex()
 	n.fresh = first == 0
@@ -124,6 +129,9 @@ var errRestart = errors.New("a snapshot replaced entries that were never committ
 
 func (n *Node) settle(index, term uint64) error {
 	restart, err := n.store.settle(index, term)
+	if err == nil {
+		err = n.store.note(index)
+	}
 	if restart && err == nil {
 		n.store.retire(errRestart)
 	}
@@ -234,6 +242,7 @@ func (n *Node) stop(r *raft.Raft, trans *transport) {
 		n.log.Error("consensus did not stop cleanly", "error", err)
 	}
 	trans.CloseStreams()
+	trans.silence() // the store is closed next
 	close(n.stopping)
 }
 

@@ -57,11 +57,13 @@ func Seed(dir string, s Seeding) error {
 	if err != nil {
 		return fmt.Errorf("seed a replica: %w", err)
 	}
-	err = store.SetUint64([]byte(keyTerm), s.term())
-	if err = errors.Join(err, store.Close()); err != nil {
-		return fmt.Errorf("seed a replica: %w", err)
+	if err = store.SetUint64([]byte(keyTerm), s.term()); err == nil {
+		err = s.put(dir)
 	}
-	if err := s.put(dir); err != nil {
+	if err == nil {
+		err = store.note(seedIndex)
+	}
+	if err = errors.Join(err, store.Close()); err != nil {
 		return fmt.Errorf("seed a replica: %w", err)
 	}
 	return nil
@@ -112,6 +114,9 @@ func Salvage(dir string, state StateMachine, settled func() error) error {
 	}
 	machine, last := &machine{state: state}, uint64(0)
 	newest, err := snaps.newest()
+	if err == nil {
+		err = store.noted(newest)
+	}
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"coulisse/protocol"
+
+	"github.com/hashicorp/raft"
 )
 
 // seeding is a restoration to those commands.
@@ -211,6 +213,52 @@ func TestASeedGoesIntoAnEmptyFolder(t *testing.T) {
 			t.Errorf("damaged at %d: %v", at, err)
 		}
 		raw[at] ^= 1
+	}
+}
+
+// A replica whose log is empty, as after a restoration or a snapshot of the
+// leader's, holds all that it knows in its snapshots. Without them it must not
+// pass for a new one: it would found the coordinator again, or vote twice.
+func TestSnapshotsThatVanish(t *testing.T) {
+	c := three(t, nil)
+	dir := filepath.Join(c.dir, "replica-a")
+	if err := Seed(dir, c.seeding(1, "one")); err != nil {
+		t.Fatal(err)
+	}
+	open := func() error {
+		n, err := New(Config{ID: "replica-a", Dir: dir, Streams: c.net.listen("replica-a:1"), State: &ledger{}, Peers: c.peers, Logger: slog.New(slog.DiscardHandler)})
+		if err == nil {
+			n.Close()
+		}
+		return err
+	}
+	if err := open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
+	if err := open(); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("it passes for a new one: %v", err)
+	}
+	if err := Salvage(dir, &ledger{}, func() error { return nil }); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("it passes for a survivor: %v", err)
+	}
+}
+
+// An older snapshot does not stand in for the newest, whose folder is gone.
+func TestTheNewestSnapshotVanishes(t *testing.T) {
+	dir := t.TempDir()
+	store := testStore(t, filepath.Join(dir, fileLog))
+	for _, index := range []uint64{7, 12, 9} {
+		if err := store.note(index); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for index, fine := range map[uint64]bool{9: false, 12: true, 13: true} {
+		if err := store.noted(&raft.SnapshotMeta{Index: index}); errors.Is(err, ErrCorrupt) == fine {
+			t.Errorf("up to %d: %v", index, err)
+		}
 	}
 }
 

@@ -68,6 +68,11 @@ const (
 	keyTerm          = "CurrentTerm"
 	keyVoteTerm      = "LastVoteTerm"
 	keyVoteCandidate = "LastVoteCand"
+
+	// keySnapshot is this package's own: the index of the newest snapshot that
+	// there was. A folder that lost all of them, beside an empty log, would pass
+	// for a new one.
+	keySnapshot = "NewestSnapshot"
 )
 
 var (

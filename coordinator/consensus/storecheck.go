@@ -80,6 +80,30 @@ func (s *store) settle(index, term uint64) (restart bool, err error) {
 	return index <= now.last, s.DeleteRange(now.first, now.last)
 }
 
+// note remembers, once a snapshot is on disk, that there is one up to an index.
+func (s *store) note(index uint64) error {
+	known, err := s.GetUint64([]byte(keySnapshot))
+	if err != nil || index <= known {
+		return err
+	}
+	return s.SetUint64([]byte(keySnapshot), index)
+}
+
+// noted refuses what there is in the place of the newest snapshot that there
+// was: nothing, or an older one.
+func (s *store) noted(newest *raft.SnapshotMeta) error {
+	known, err := s.GetUint64([]byte(keySnapshot))
+	switch {
+	case err != nil:
+		return err
+	case newest == nil && known > 0:
+		return fmt.Errorf("there was a snapshot up to %d, and there is none: %w", known, ErrCorrupt)
+	case newest != nil && newest.Index < known:
+		return fmt.Errorf("there was a snapshot up to %d, and the newest goes up to %d: %w", known, newest.Index, ErrCorrupt)
+	}
+	return nil
+}
+
 func sealExtent(e extent) []byte {
 	return seal(keyExtent, append(indexKey(e.first), indexKey(e.last)...))
 }

@@ -14,15 +14,43 @@ import (
 type transport struct {
 	*raft.NetworkTransport
 	acks *acknowledgements
+
+	// beats is held, shared, while a heartbeat is handled. raft does so on the
+	// connection's goroutine, which its shutdown does not wait for: one that came
+	// with a new term would write it to a store that is closed.
+	beats sync.RWMutex
+	quiet bool
 }
 
 func newTransport(streams StreamLayer, limit time.Duration, acks *acknowledgements, log *raftLogger) *transport {
-	return &transport{raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+	return &transport{acks: acks, NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:  raftStreams{streams},
 		MaxPool: 3,
 		Timeout: limit,
 		Logger:  log.Named("net"),
-	}), acks}
+	})}
+}
+
+// SetHeartbeatHandler implements raft.Transport.
+func (t *transport) SetHeartbeatHandler(handle func(raft.RPC)) {
+	t.NetworkTransport.SetHeartbeatHandler(func(rpc raft.RPC) { t.beat(rpc, handle) })
+}
+
+func (t *transport) beat(rpc raft.RPC, handle func(raft.RPC)) {
+	t.beats.RLock()
+	defer t.beats.RUnlock()
+	if t.quiet {
+		rpc.Respond(&raft.AppendEntriesResponse{}, raft.ErrTransportShutdown)
+		return
+	}
+	handle(rpc)
+}
+
+// silence waits for heartbeats under way, and lets none through afterwards.
+func (t *transport) silence() {
+	t.beats.Lock()
+	defer t.beats.Unlock()
+	t.quiet = true
 }
 
 // AppendEntries sends entries or, without any, a heartbeat.

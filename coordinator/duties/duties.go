@@ -1,6 +1,6 @@
 // Package duties is what the leading replica does without being asked: it
-// closes votes that are due, reserves the budget of accepted rounds, runs the
-// matcher when every upload is there, publishes what came out, ends rounds
+// closes votes that are due, retires keys, reserves the budget of accepted
+// rounds, runs the matcher when every upload is there, publishes what came out, ends rounds
 // that are late, and deletes what a round leaves behind.
 //
 // Everything it does is a signed document in the log, so the next leader goes
@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,20 +40,21 @@ type Duties struct {
 	Config
 	// matched receives when a match has ended.
 	matched chan struct{}
-	// matching is the match under way. There is one at a time, beside the
-	// passes: it may take a minute, and votes do not wait for it.
-	matching chan struct{}
+	// matches are under way beside the passes: one may take a minute, and votes
+	// do not wait for it. The matcher's memory says how many run at once.
+	matches sync.WaitGroup
 	// looked is how long the last look at the state took.
 	looked time.Duration
 
-	// mu guards labelled, the rounds whose labels this leader has made.
-	mu       sync.Mutex
-	labelled map[protocol.RoundID]bool
+	// mu guards the rounds that are being matched, and those whose labels this
+	// leader has made.
+	mu                 sync.Mutex
+	matching, labelled map[protocol.RoundID]bool
 }
 
 // New returns duties that do nothing until Run.
 func New(c Config) *Duties {
-	return &Duties{Config: c, matched: make(chan struct{}, 1), matching: make(chan struct{}, 1)}
+	return &Duties{Config: c, matched: make(chan struct{}, 1)}
 }
 
 const (
@@ -67,7 +69,7 @@ const (
 // Run does the duties until ctx ends, which it does when the replica no
 // longer leads. It leaves no upload behind: the next leader gets them again.
 func (d *Duties) Run(ctx context.Context) {
-	d.labelled = map[protocol.RoundID]bool{}
+	d.matching, d.labelled = map[protocol.RoundID]bool{}, map[protocol.RoundID]bool{}
 	defer d.leave(ctx)
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
@@ -94,11 +96,10 @@ func pause(ctx context.Context, length time.Duration) {
 	}
 }
 
-// leave waits for the match under way, whose context has ended, and deletes
+// leave waits for the matches under way, whose context has ended, and deletes
 // every upload.
 func (d *Duties) leave(ctx context.Context) {
-	d.matching <- struct{}{}
-	<-d.matching
+	d.matches.Wait()
 	if err := d.Matcher.Sweep(); err != nil {
 		d.Logger.WarnContext(ctx, "uploads of the last leadership were not deleted, but nobody can read them", "error", err)
 	}
@@ -107,10 +108,12 @@ func (d *Duties) leave(ctx context.Context) {
 // todo is what a pass found in the state: plain values, so that no
 // transaction is open while it is done.
 type todo struct {
-	found  bool
-	due    []protocol.Hash
-	rounds []federation.Round // under way
-	ledger federation.Ledger
+	found bool
+	due   []protocol.Hash
+	// retired is the key epoch whose time has come; 0 for none.
+	retired protocol.Epoch
+	rounds  []federation.Round // under way
+	ledger  federation.Ledger
 }
 
 func (d *Duties) pass(ctx context.Context) error {
@@ -127,6 +130,9 @@ func (d *Duties) pass(ctx context.Context) error {
 	failures := []error{d.sweep(t.rounds)}
 	for _, id := range t.due {
 		failures = append(failures, forgive(sequencer.Post(ctx, d.Log, protocol.Close{Proposal: id})))
+	}
+	if t.retired != 0 {
+		failures = append(failures, forgive(sequencer.Post(ctx, d.Log, protocol.Retirement{Epoch: t.retired})))
 	}
 	for _, r := range t.rounds {
 		if err := d.advance(ctx, r, &t); err != nil {
@@ -145,7 +151,14 @@ func (d *Duties) survey(tx federation.Tx, t *todo) error {
 		return err
 	}
 	t.rounds = federation.RunningRounds(tx)
-	t.due, err = federation.DueProposals(tx, max(protocol.At(d.Now()), federation.Time(tx)))
+	now := max(protocol.At(d.Now()), federation.Time(tx))
+	if epoch, due, err := federation.DueRetirement(tx, now); err != nil {
+		return err
+	} else if due {
+		t.retired = epoch
+	}
+	t.due, err = federation.DueProposals(tx, now)
+	t.due = slices.DeleteFunc(t.due, func(id protocol.Hash) bool { return !federation.MayClose(tx, id, d.Log.Replica(), now) })
 	return err
 }
 
@@ -209,31 +222,37 @@ func (d *Duties) gather(ctx context.Context, r federation.Round, m protocol.Mani
 	if r.Stage == federation.Keyed {
 		return forgive(sequencer.Post(ctx, d.Log, protocol.Opening{RoundRef: r.Ref()}))
 	}
-	d.mu.Lock()
-	done := d.labelled[r.ID]
-	d.mu.Unlock()
-	if done {
+	if !d.beginMatch(r.ID) {
 		return nil
 	}
-	select {
-	case d.matching <- struct{}{}:
-	default:
-		return nil // its turn comes when the one under way has ended
-	}
-	go func() {
-		d.match(ctx, r, m)
-		<-d.matching
+	d.matches.Go(func() {
+		labelled := d.match(ctx, r, m)
+		d.mu.Lock()
+		delete(d.matching, r.ID)
+		d.labelled[r.ID] = labelled
+		d.mu.Unlock()
 		select {
 		case d.matched <- struct{}{}:
 		default:
 		}
-	}()
+	})
 	return nil
+}
+
+// beginMatch reports whether a round is to be matched now.
+func (d *Duties) beginMatch(id protocol.RoundID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.matching[id] || d.labelled[id] {
+		return false
+	}
+	d.matching[id] = true
+	return true
 }
 
 // match runs the matcher on an opened round and publishes what came out. On a
 // published one it only makes the labels again: they went with another leader.
-func (d *Duties) match(ctx context.Context, r federation.Round, m protocol.Manifest) {
+func (d *Duties) match(ctx context.Context, r federation.Round, m protocol.Manifest) (labelled bool) {
 	outcome, err := d.Matcher.Run(ctx, r.ID, m)
 	if errors.Is(err, seal.ErrDamaged) {
 		// The nodes still have their uploads, and send them again.
@@ -247,11 +266,9 @@ func (d *Duties) match(ctx context.Context, r federation.Round, m protocol.Manif
 			d.Logger.WarnContext(ctx, "a match was put off", "round", r.ID, "error", err)
 			pause(ctx, tick)
 		}
-		return
+		return false
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.labelled[r.ID] = true
+	return true
 }
 
 // publish proposes the noised figures. Noise is drawn here; a leader that dies

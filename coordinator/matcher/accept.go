@@ -29,20 +29,38 @@ func (a Announcement) check() error {
 	return a.Source.Check()
 }
 
+// Sender gives the bytes of an upload from a place on, once the matcher has said
+// which. They end in [io.EOF] only where the sender said that the upload ends;
+// any other error leaves the upload open, to go on from where it broke.
+type Sender func(from int64) (io.Reader, error)
+
 // Accept takes in one source's upload. It returns nil once the upload is checked
-// and on disk. If the announced one is there already, it says so without reading:
-// the sender may stop. The first upload opens the round.
+// and on disk. If the announced one is there already, it says so without asking
+// the sender for any. The first upload opens the round.
+//
+// After an error of the reader, or of the caller's context, calling Accept again
+// goes on from the last byte that was read. Two senders of one source are one
+// that has connected again: the later one goes on, the other has [ErrReplaced].
 //
 // Only the caller's transport can end a read that waits for a silent sender: give
 // it a deadline.
-func (m *Matcher) Accept(ctx context.Context, a Announcement, r io.Reader) (already bool, err error) {
-	rd, already, err := m.startReceiving(a)
-	if err != nil || already {
-		return already, wrapAccept(err)
+func (m *Matcher) Accept(ctx context.Context, a Announcement, send Sender) (already bool, err error) {
+	rd, in, err := m.intake(ctx, a)
+	if err != nil || in == nil {
+		return err == nil, wrapAccept(err)
 	}
-	size, err := m.receive(ctx, rd, a, r)
-	err = m.endReceiving(rd, a, size, err)
-	m.tidy(rd)
+	turn, from := in.connect()
+	r, err := send(from)
+	if err == nil {
+		err = in.copy(turn, rd.guard(ctx, r))
+	}
+	in.disconnect(turn, err)
+	if m.memory.line.Load() > 0 {
+		in.giveUp()
+	}
+	if closed := context.Cause(rd.ctx); closed != nil {
+		err = closed // whatever it looked like from inside
+	}
 	return false, wrapAccept(err)
 }
 
@@ -53,47 +71,76 @@ func wrapAccept(err error) error {
 	return fmt.Errorf("accept an upload: %w", err)
 }
 
-// startReceiving reserves the source for one sender.
-func (m *Matcher) startReceiving(a Announcement) (rd *round, already bool, err error) {
+// intake returns the intake of an announced upload, begun now if need be; nil if
+// the upload was accepted before.
+func (m *Matcher) intake(ctx context.Context, a Announcement) (*round, *intake, error) {
 	if err := a.check(); err != nil {
-		return nil, false, err
+		return nil, nil, err
+	}
+	if rd, in, found, err := m.underWay(a); found || err != nil {
+		return rd, in, err
+	}
+	if err := m.memory.admit(ctx, receivingMemory); err != nil {
+		return nil, nil, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if rd, err = m.begin(a); err != nil {
-		return nil, false, err
+	rd, s, err := m.spool(a)
+	if err != nil {
+		m.memory.release(receivingMemory)
+		return nil, nil, err
+	}
+	if s.accepted || s.intake != nil { // another was quicker
+		m.memory.release(receivingMemory)
+		return rd, s.intake, nil
+	}
+	s.intake = m.begin(rd, a)
+	return rd, s.intake, nil
+}
+
+// underWay finds what is there of an upload.
+func (m *Matcher) underWay(a Announcement) (rd *round, in *intake, found bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	rd, s, err := m.spool(a)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	return rd, s.intake, s.accepted || s.intake != nil, nil
+}
+
+// spool finds an announcement's place. The caller holds mu.
+func (m *Matcher) spool(a Announcement) (*round, *spool, error) {
+	rd, err := m.open(a)
+	if err != nil {
+		return nil, nil, err
 	}
 	s := rd.spools[a.Source]
 	if s == nil {
 		s = &spool{}
 		rd.spools[a.Source] = s
 	}
-	switch {
-	case s.accepted && s.digest == a.Digest:
-		return rd, true, nil
-	case s.accepted:
-		return nil, false, ErrConflict
-	case s.receiving:
-		return nil, false, ErrBusy
+	if (s.accepted || s.intake != nil) && s.digest != a.Digest {
+		return nil, nil, ErrConflict
 	}
-	s.receiving = true
-	return rd, false, nil
+	s.digest = a.Digest
+	return rd, s, nil
 }
 
-// endReceiving records how it went. It returns the error of the whole.
-func (m *Matcher) endReceiving(rd *round, a Announcement, size int64, err error) error {
+// settle records how an intake went.
+func (m *Matcher) settle(rd *round, a Announcement, size int64, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if closed := context.Cause(rd.ctx); closed != nil {
 		return closed // whatever it looked like from inside
 	}
 	s := rd.spools[a.Source]
-	s.receiving = false
+	s.intake = nil
 	if err != nil {
 		rd.used -= size
 		return err
 	}
-	s.accepted, s.digest = true, a.Digest
+	s.accepted = true
 	select {
 	case m.arrived <- struct{}{}:
 	default: // it was signalled before, and nobody has looked since
@@ -103,7 +150,7 @@ func (m *Matcher) endReceiving(rd *round, a Announcement, size int64, err error)
 
 // receive checks an upload while writing it. It returns the bytes that it
 // reserved, whether or not it fails.
-func (m *Matcher) receive(ctx context.Context, rd *round, a Announcement, r io.Reader) (size int64, err error) {
+func (m *Matcher) receive(rd *round, a Announcement, r io.Reader) (size int64, err error) {
 	file, err := seal.Create(rd.uploadPath(a.Source), rd.identity.Recipient())
 	if err != nil {
 		return 0, err
@@ -115,7 +162,7 @@ func (m *Matcher) receive(ctx context.Context, rd *round, a Announcement, r io.R
 	}
 	// The file is written as far as the Reader reads, which is no further than the
 	// header allows and stops in the block with the first fault.
-	upload, err := match.NewReader(io.TeeReader(roomy{rd.guard(ctx, r), m}, file), limit)
+	upload, err := match.NewReader(io.TeeReader(roomy{r, m}, file), limit)
 	if err != nil {
 		return 0, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -48,13 +49,13 @@ func TestAcceptRefuses(t *testing.T) {
 		"too short":        {a: asked, r: read(danse.bytes[:len(danse.bytes)-1]), want: match.ErrLength},
 		"nothing":          {a: asked, r: read(), want: match.ErrLength},
 		"flipped":          {a: asked, r: read(flipped), want: match.ErrDigest},
-		"broken":           {a: asked, r: io.MultiReader(read(danse.bytes[:9000]), iotest.ErrReader(broken)), want: broken},
+		"broken":           {a: asked, r: iotest.ErrReader(broken), want: broken},
 		"cancelled":        {ctx: gone, a: asked, r: read(danse.bytes), want: context.Canceled},
 	} {
 		if c.ctx == nil {
 			c.ctx = context.Background()
 		}
-		if _, err := s.Accept(c.ctx, c.a, c.r); !errors.Is(err, c.want) {
+		if _, err := s.Accept(c.ctx, c.a, whole(c.r)); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		if have := s.Have(roundID); len(have) != 0 {
@@ -77,19 +78,19 @@ func TestAnUploadIsAcceptedOnce(t *testing.T) {
 	s := newStage(t, 1<<20)
 	s.acceptAll(t)
 	unread := iotest.ErrReader(errors.New("was read"))
-	if already, err := s.Accept(context.Background(), s.announcement("danse"), unread); err != nil || !already {
+	if already, err := s.Accept(context.Background(), s.announcement("danse"), whole(unread)); err != nil || !already {
 		t.Errorf("the same upload again: %v %v", already, err)
 	}
 	h := match.Header{Round: roundID, Manifest: signedHash, Source: "danse"}
 	other := send(t, match.Derive(match.NewRoundKey(), signedHash), h, 0, 10)
 	a := s.announcement("danse")
 	a.Digest = other.digest
-	if _, err := s.Accept(context.Background(), a, bytes.NewReader(other.bytes)); !errors.Is(err, ErrConflict) {
+	if _, err := s.Accept(context.Background(), a, whole(bytes.NewReader(other.bytes))); !errors.Is(err, ErrConflict) {
 		t.Errorf("another upload: %v", err)
 	}
 	a = s.announcement("danse")
 	a.Manifest = protocol.HashOf([]byte("other"))
-	if _, err := s.Accept(context.Background(), a, unread); !errors.Is(err, ErrConflict) {
+	if _, err := s.Accept(context.Background(), a, whole(unread)); !errors.Is(err, ErrConflict) {
 		t.Errorf("another manifest of the round: %v", err)
 	}
 	if len(s.Have(roundID)) != 3 {
@@ -126,21 +127,22 @@ func TestQuotaHoldsForARound(t *testing.T) {
 // one, and makes room again.
 func TestUploadsYieldToTheLog(t *testing.T) {
 	s := newStage(t, 1<<20)
-	danse, left := s.uploads["danse"].bytes, uint64(spare)
-	s.free = func() (uint64, bool) { return left, true }
+	danse, left := s.uploads["danse"].bytes, atomic.Uint64{}
+	left.Store(spare)
+	s.free = func() (uint64, bool) { return left.Load(), true }
 	head := io.MultiReader(bytes.NewReader(danse[:80]), iotest.ErrReader(errors.New("was read")))
 	if err := s.accept("danse", head); !errors.Is(err, ErrNoRoom) || !errors.Is(err, refusal.ErrFull) {
 		t.Errorf("without room: %v", err)
 	}
-	left = spare + 1<<20
-	others := readerFunc(func([]byte) (int, error) { left = spare; return 0, io.EOF })
+	left.Store(spare + 1<<20)
+	others := readerFunc(func([]byte) (int, error) { left.Store(spare); return 0, io.EOF })
 	if err := s.accept("danse", io.MultiReader(bytes.NewReader(danse[:9000]), others, bytes.NewReader(danse[9000:]))); !errors.Is(err, ErrNoRoom) {
 		t.Errorf("without room in the middle: %v", err)
 	}
 	if used := s.Held(); used != 0 {
 		t.Errorf("%d bytes are still reserved", used)
 	}
-	left = spare + 1<<20
+	left.Store(spare + 1<<20)
 	s.acceptAll(t)
 }
 

@@ -23,7 +23,7 @@ func BenchmarkAccept(b *testing.B) {
 		b.SetBytes(int64(len(u.bytes)))
 		for b.Loop() {
 			a := Announcement{Round: roundID, Manifest: signedHash, Source: "danse", Digest: u.digest}
-			if _, err := s.Accept(context.Background(), a, bytes.NewReader(u.bytes)); err != nil {
+			if _, err := s.Accept(context.Background(), a, whole(bytes.NewReader(u.bytes))); err != nil {
 				b.Fatal(err)
 			}
 			if err := s.Close(roundID); err != nil {
@@ -93,7 +93,7 @@ func acceptMany(b *testing.B, m *Matcher, sources, people int) (manifest protoco
 		from := i * people * 9 / 10
 		u := send(b, keys, match.Header{Round: roundID, Manifest: signedHash, Source: name}, from, from+people)
 		a := Announcement{Round: roundID, Manifest: signedHash, Source: name, Digest: u.digest}
-		if _, err := m.Accept(context.Background(), a, bytes.NewReader(u.bytes)); err != nil {
+		if _, err := m.Accept(context.Background(), a, whole(bytes.NewReader(u.bytes))); err != nil {
 			b.Fatal(err)
 		}
 		records += int(match.PaddedCount(uint32(people)))

@@ -16,6 +16,7 @@
 package matcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,8 @@ var (
 	// ErrConflict: something else was accepted before. There is one manifest a
 	// round, and one upload a source: the first one stands.
 	ErrConflict = fmt.Errorf("%w: what was accepted first stands", refusal.ErrConflict)
-	// ErrBusy: this source's upload is being received. Try again when that ends.
-	ErrBusy = fmt.Errorf("%w: this source is sending its upload already", refusal.ErrFull)
+	// ErrReplaced: the source goes on with its upload over a later connection.
+	ErrReplaced = fmt.Errorf("%w: this source is sending its upload over another connection", refusal.ErrUnavailable)
 	// ErrQuota: the round's files would need more disk than a round may take. The
 	// operator raises the quota, or the round is split.
 	ErrQuota = fmt.Errorf("%w: the round needs more disk than its quota", refusal.ErrFull)
@@ -70,6 +71,10 @@ type Config struct {
 	// Quota is how many bytes the files of one round may take on disk;
 	// [DefaultQuota] if it is 0.
 	Quota int64
+	// Memory is how many bytes receiving and merging may hold at once, over all
+	// rounds; [DefaultMemory] if it is 0, and not less than [MinMemory]. What does
+	// not fit waits in line.
+	Memory int64
 }
 
 // spare is what uploads leave free on the disk. It is more than the log needs to
@@ -86,6 +91,7 @@ type Matcher struct {
 	quota   int64
 	free    func() (bytes uint64, known bool) // on the folder's disk
 	arrived chan struct{}                     // room for one: a signal, not a count
+	memory  memory
 
 	// mu guards rounds and everything in them that changes. It is never held
 	// while an upload is read or written, so that one slow node delays nobody.
@@ -106,6 +112,8 @@ type round struct {
 	close context.CancelCauseFunc
 	// running has room for one: whoever merges.
 	running chan struct{}
+	// intakes are the uploads under way. None begins once ctx has ended.
+	intakes sync.WaitGroup
 
 	// Guarded by Matcher.mu.
 	spools  map[protocol.SourceName]*spool
@@ -115,9 +123,9 @@ type round struct {
 
 // spool is one source's upload.
 type spool struct {
-	receiving bool
-	accepted  bool
-	digest    protocol.Hash // once accepted
+	digest   protocol.Hash
+	intake   *intake // while it is received
+	accepted bool
 }
 
 // folderMark stands between a round and the random part in a folder's name.
@@ -147,15 +155,35 @@ func Open(c Config) (*Matcher, error) {
 			return nil, fmt.Errorf("delete an old round: %w", err)
 		}
 	}
-	return &Matcher{
+	m := &Matcher{
 		folder: c.Folder, quota: c.Quota, free: func() (uint64, bool) { return checkup.FreeBytes(c.Folder) },
 		arrived: make(chan struct{}, 1), rounds: map[protocol.RoundID]*round{},
-	}, nil
+	}
+	m.memory = newMemory(max(cmp.Or(c.Memory, DefaultMemory), MinMemory), m.spare)
+	return m, nil
 }
 
-// begin returns the round of an announcement, which its first upload opens. The
+// spare ends the uploads that were broken off: they hold memory that others wait
+// for, and begin again when their senders come back.
+func (m *Matcher) spare() {
+	m.mu.Lock()
+	var idle []*intake
+	for _, rd := range m.rounds {
+		for _, s := range rd.spools {
+			if s.intake != nil {
+				idle = append(idle, s.intake)
+			}
+		}
+	}
+	m.mu.Unlock()
+	for _, in := range idle {
+		in.giveUp()
+	}
+}
+
+// open returns the round of an announcement, which its first upload opens. The
 // caller holds mu.
-func (m *Matcher) begin(a Announcement) (*round, error) {
+func (m *Matcher) open(a Announcement) (*round, error) {
 	if rd := m.rounds[a.Round]; rd != nil {
 		if rd.manifest != a.Manifest {
 			return nil, ErrConflict
@@ -225,11 +253,14 @@ func (m *Matcher) Close(id protocol.RoundID) error {
 	m.mu.Lock()
 	rd := m.rounds[id]
 	delete(m.rounds, id)
+	if rd != nil {
+		rd.close(ErrClosed)
+	}
 	m.mu.Unlock()
 	if rd == nil {
 		return nil
 	}
-	rd.close(ErrClosed)
+	rd.intakes.Wait() // they take no connection to end
 	return m.remove(rd.folder)
 }
 
@@ -263,8 +294,8 @@ const maxRemovals = protocol.MaxSources
 // remove deletes the folder of a closed round, or remembers it.
 func (m *Matcher) remove(folder string) error {
 	err := os.RemoveAll(folder)
-	// A run or an upload that has just been told to end may still put a file
-	// into a folder that was read as empty; once it is gone, none can.
+	// A run that has just been told to end may still put a file into a folder
+	// that was read as empty; once it is gone, none can.
 	for tries := 0; errors.Is(err, syscall.ENOTEMPTY) && tries < maxRemovals; tries++ {
 		err = os.RemoveAll(folder)
 	}
@@ -277,8 +308,7 @@ func (m *Matcher) remove(folder string) error {
 	return fmt.Errorf("delete the files of a round: %w", err)
 }
 
-// tidy deletes what was written while the round was being closed. Whoever writes
-// into a round's folder calls it at the end.
+// tidy deletes what a run wrote while the round was being closed.
 func (m *Matcher) tidy(rd *round) {
 	if rd.ctx.Err() != nil {
 		_ = m.remove(rd.folder) // Sweep tries again

@@ -50,6 +50,13 @@ func (m *Matcher) run(ctx context.Context, id protocol.RoundID, manifest protoco
 	if done := m.outcome(rd); done != nil {
 		return *done, nil
 	}
+	waiting, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	defer context.AfterFunc(rd.ctx, func() { stop(ErrClosed) })()
+	if err := m.memory.wait(waiting, mergingMemory(manifest)); err != nil {
+		return match.Outcome{}, err
+	}
+	defer m.memory.release(mergingMemory(manifest))
 	defer m.tidy(rd)
 	outcome, err := rd.merge(ctx, manifest)
 	if err == nil {

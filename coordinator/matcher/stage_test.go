@@ -82,8 +82,18 @@ func (s *stage) announcement(name protocol.SourceName) Announcement {
 	return Announcement{Round: roundID, Manifest: signedHash, Source: name, Digest: s.uploads[name].digest}
 }
 
+// whole sends all that r has, and only from its beginning.
+func whole(r io.Reader) Sender {
+	return func(from int64) (io.Reader, error) {
+		if from != 0 {
+			return nil, fmt.Errorf("asked to go on from %d", from)
+		}
+		return r, nil
+	}
+}
+
 func (s *stage) accept(name protocol.SourceName, r io.Reader) error {
-	_, err := s.Accept(context.Background(), s.announcement(name), r)
+	_, err := s.Accept(context.Background(), s.announcement(name), whole(r))
 	return err
 }
 

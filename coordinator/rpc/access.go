@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,26 +23,38 @@ import (
 // reading is the access to the static resources, which are no gRPC method.
 const reading = "GET"
 
-// access is who may call what. A method that is not in it is denied to
+// rule is who may call a method, and what that takes off the caller's allowance.
+type rule struct {
+	roles []authority.Role
+	// call is what each call costs, in units of [callRate]. A unit is a look at
+	// what is in memory anyway.
+	call int
+	// message is the least that a message of a stream weighs, in bytes, whatever
+	// its size: each is work of its own.
+	message int
+}
+
+// access is the rule of each method. A method that is not in it is denied to
 // everybody; a test compares it with the service.
-var access = map[string][]authority.Role{
-	wire.Coordinator_Enroll_FullMethodName:     {authority.Anyone, authority.Member},
-	wire.Coordinator_Renew_FullMethodName:      {authority.Member},
-	wire.Coordinator_Submit_FullMethodName:     {authority.Member},
-	wire.Coordinator_Follow_FullMethodName:     {authority.Member, authority.Operator, authority.Replica},
-	wire.Coordinator_Relay_FullMethodName:      {authority.Member},
-	wire.Coordinator_Upload_FullMethodName:     {authority.Member},
-	wire.Coordinator_Collect_FullMethodName:    {authority.Member},
-	wire.Coordinator_Export_FullMethodName:     {authority.Member, authority.Operator},
-	wire.Coordinator_Checkpoint_FullMethodName: {authority.Member, authority.Operator},
-	wire.Coordinator_Prove_FullMethodName:      {authority.Member, authority.Operator},
-	reading:                                    {authority.Member, authority.Operator},
-	wire.Coordinator_Cosign_FullMethodName:     {authority.Member},
-	wire.Coordinator_Status_FullMethodName:     {authority.Member, authority.Operator, authority.Replica},
-	healthpb.Health_Check_FullMethodName:       {authority.Anyone, authority.Member, authority.Operator, authority.Replica},
-	wire.Coordinator_Endorse_FullMethodName:    {authority.Operator},
-	wire.Coordinator_ChangeRoll_FullMethodName: {authority.Operator},
-	wire.Coordinator_IssueToken_FullMethodName: {authority.Operator},
+var access = map[string]rule{
+	wire.Coordinator_Enroll_FullMethodName:           {roles: []authority.Role{authority.Anyone, authority.Member}, call: 2},
+	wire.Coordinator_Renew_FullMethodName:            {roles: []authority.Role{authority.Member, authority.Operator}, call: 5},
+	wire.Coordinator_Submit_FullMethodName:           {roles: []authority.Role{authority.Member}, call: 1}, // see also submitRate
+	wire.Coordinator_Follow_FullMethodName:           {roles: []authority.Role{authority.Member, authority.Operator, authority.Replica}, call: 5, message: 1 << 10},
+	wire.Coordinator_Relay_FullMethodName:            {roles: []authority.Role{authority.Member}, call: 5, message: 64 << 10},
+	wire.Coordinator_Upload_FullMethodName:           {roles: []authority.Role{authority.Member}, call: 5, message: 16 << 10},
+	wire.Coordinator_Collect_FullMethodName:          {roles: []authority.Role{authority.Member}, call: 5, message: 64 << 10},
+	wire.Coordinator_Export_FullMethodName:           {roles: []authority.Role{authority.Member, authority.Operator}, call: 50}, // all decisions, with their ballots
+	wire.Coordinator_Checkpoint_FullMethodName:       {roles: []authority.Role{authority.Member, authority.Operator}, call: 1},
+	wire.Coordinator_Prove_FullMethodName:            {roles: []authority.Role{authority.Member, authority.Operator}, call: 1},
+	reading:                                          {roles: []authority.Role{authority.Member, authority.Operator}, call: 1},
+	wire.Coordinator_Cosign_FullMethodName:           {roles: []authority.Role{authority.Member}, call: 5}, // signatures are verified
+	wire.Coordinator_Status_FullMethodName:           {roles: []authority.Role{authority.Member, authority.Operator, authority.Replica}, call: 1},
+	healthpb.Health_Check_FullMethodName:             {roles: []authority.Role{authority.Anyone, authority.Member, authority.Operator, authority.Replica}, call: 1},
+	wire.Coordinator_Endorse_FullMethodName:          {roles: []authority.Role{authority.Operator}, call: 5},
+	wire.Coordinator_ChangeRoll_FullMethodName:       {roles: []authority.Role{authority.Operator}, call: 5},
+	wire.Coordinator_PrepareAuthority_FullMethodName: {roles: []authority.Role{authority.Operator}, call: 50}, // a key is made
+	wire.Coordinator_IssueToken_FullMethodName:       {roles: []authority.Role{authority.Operator}, call: 2},
 }
 
 // caller is whoever made a call that was admitted.
@@ -49,6 +62,7 @@ type caller struct {
 	authority.Party
 	certificate *x509.Certificate // nil for Anyone
 	hash        protocol.Hash     // of the certificate
+	issuer      protocol.Hash     // the authority's
 }
 
 func (c caller) member() protocol.MemberID { return protocol.MemberID(c.Name) }
@@ -81,28 +95,42 @@ func (s *Service) admit(ctx context.Context, info *tap.Info) (context.Context, e
 	return context.WithValue(ctx, callerKey{}, c), nil
 }
 
-// enter finds who is at the other end of a connection, if they may make a call.
+// enter finds who is at the other end of a connection, if they may make a call,
+// and takes it off what they may make.
 func (s *Service) enter(state tls.ConnectionState, method string) (caller, error) {
 	c, err := s.identify(state)
-	if err != nil {
+	switch {
+	case errors.Is(err, authority.ErrRetired) && c.Role == authority.Member && retiredMay[method]:
+		// The log names its certificate, and so is it welcome.
+	case errors.Is(err, authority.ErrRetired) && c.Role == authority.Member:
+		return c, s.refuse(errRenewing)
+	case errors.Is(err, authority.ErrRetired):
+		return c, s.unlessBehind(errRetired)
+	case err != nil:
 		return c, errNoParty
 	}
-	if !slices.Contains(access[method], c.Role) {
+	rule := access[method]
+	if !slices.Contains(rule.roles, c.Role) {
 		return c, errRole
 	}
-	return c, s.welcome(c, method)
+	// Before its cost: whoever is turned away uses up nobody's allowance.
+	if err := s.welcome(c, method); err != nil {
+		return c, err
+	}
+	return c, s.refuse(s.limits.call(c.Party, rule.call))
 }
 
 func (s *Service) identify(state tls.ConnectionState) (caller, error) {
 	if !state.HandshakeComplete {
 		return caller{}, authority.ErrParty
 	}
-	party, err := authority.Identify(s.Namespace, state)
-	if err != nil || party.Role == authority.Anyone {
-		return caller{Party: party}, err
+	party, err := s.Trust.Identify(state)
+	c := caller{Party: party, issuer: authority.Issuer(state)}
+	if party.Role != "" && party.Role != authority.Anyone {
+		c.certificate = state.PeerCertificates[0]
+		c.hash = protocol.HashOf(c.certificate.Raw)
 	}
-	certificate := state.PeerCertificates[0]
-	return caller{Party: party, certificate: certificate, hash: protocol.HashOf(certificate.Raw)}, nil
+	return c, err
 }
 
 // welcome asks whether the caller is still who it was when its connection
@@ -133,6 +161,31 @@ func (s *Service) welcome(c caller, method string) error {
 		}
 		return errSuperseded
 	})
+}
+
+// retiredMay is what a node may do whose certificate is by an authority that
+// was retired, or whose replica left the roll: it reads the log, and so learns of
+// it, and has its certificate renewed. The log still names the certificate, so
+// that it is nobody else's.
+var retiredMay = map[string]bool{
+	wire.Coordinator_Follow_FullMethodName: true, wire.Coordinator_Status_FullMethodName: true,
+	wire.Coordinator_Renew_FullMethodName: true, wire.Coordinator_Enroll_FullMethodName: true,
+	healthpb.Health_Check_FullMethodName: true,
+}
+
+// certified refuses a certificate whose authority the roll has let go since the
+// stream began.
+func (s *Service) certified(c caller, method string) error {
+	if c.Role != authority.Member && c.Role != authority.Operator || s.Trust.Certifies(c.issuer) {
+		return nil
+	}
+	switch {
+	case c.Role != authority.Member:
+		return s.unlessBehind(errRetired)
+	case retiredMay[method]:
+		return nil
+	}
+	return s.refuse(errRenewing)
 }
 
 // suspendedMay is what is left to a member that a vote has suspended: it reads,

@@ -15,8 +15,12 @@ func TestTheTableIsTheService(t *testing.T) {
 	n := 0
 	check := func(name string) {
 		n++
-		if len(access["/"+service.ServiceName+"/"+name]) == 0 {
+		rule := access["/"+service.ServiceName+"/"+name]
+		if len(rule.roles) == 0 {
 			t.Errorf("%s is denied to everybody; say in the table who may call it", name)
+		}
+		if rule.call < 1 || rule.call > callBurst/5 {
+			t.Errorf("%s costs %d: say in the table what a call of it costs", name, rule.call)
 		}
 	}
 	for _, m := range service.Methods {
@@ -24,11 +28,14 @@ func TestTheTableIsTheService(t *testing.T) {
 	}
 	for _, s := range service.Streams {
 		check(s.StreamName)
+		if access["/"+service.ServiceName+"/"+s.StreamName].message < 1 {
+			t.Errorf("a message of %s costs nothing", s.StreamName)
+		}
 	}
 	beside := []string{reading, healthpb.Health_Check_FullMethodName}
 	for _, name := range beside {
-		if len(access[name]) == 0 {
-			t.Errorf("%s is denied to everybody", name)
+		if len(access[name].roles) == 0 || access[name].call < 1 {
+			t.Errorf("%s is denied to everybody, or costs nothing", name)
 		}
 	}
 	if n+len(beside) != len(access) {

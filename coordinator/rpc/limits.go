@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"coulisse/coordinator/authority"
 	"coulisse/protocol"
 	"coulisse/protocol/refusal"
 
@@ -34,15 +35,33 @@ const (
 	memberStreams = 24
 )
 
-// limits hold what each member has used. There are no more of them than
-// members, since they come after the choke point.
+// What one party may ask for besides, in all: a member, the office, a replica,
+// and all strangers together. What each call costs is in the table of access.
+const (
+	callRate  = 50 // units a second
+	callBurst = 500
+	// The office and the replicas are the coordinator's own: theirs only keeps a
+	// program that went wrong from holding up the rest.
+	ownFactor = 20
+	// A node that begins replays some 12,000 entries a second; a steward answers
+	// for all members, as fast as it evaluates.
+	flowRate  = 64 << 20  // bytes of streams a second, both ways
+	flowBurst = 128 << 20 // more than any message
+)
+
+// limits hold what each party has used. There are no more of them than
+// parties, since they come after the choke point.
 type limits struct {
 	now func() time.Time
 
-	// mu guards members and what is pending of each.
+	// mu guards the maps and what is pending of each member.
 	mu      sync.Mutex
+	parties map[authority.Party]*use
 	members map[protocol.MemberID]*allowance
 }
+
+// use is what one party has left of calls and of what flows in its streams.
+type use struct{ calls, flow *rate.Limiter }
 
 // allowance is one member's.
 type allowance struct {
@@ -54,7 +73,50 @@ type allowance struct {
 }
 
 func newLimits(now func() time.Time) *limits {
-	return &limits{now: now, members: map[protocol.MemberID]*allowance{}}
+	return &limits{now: now, parties: map[authority.Party]*use{}, members: map[protocol.MemberID]*allowance{}}
+}
+
+func (l *limits) use(p authority.Party) *use {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	u, ok := l.parties[p]
+	if !ok {
+		factor := 1
+		if p.Role == authority.Operator || p.Role == authority.Replica {
+			factor = ownFactor
+		}
+		u = &use{calls: rate.NewLimiter(rate.Limit(callRate*factor), callBurst*factor), flow: rate.NewLimiter(flowRate, flowBurst)}
+		l.parties[p] = u
+	}
+	return u
+}
+
+// call takes a call off the party's allowance, or says when there is room again.
+func (l *limits) call(p authority.Party, cost int) error {
+	calls, now := l.use(p).calls, l.now()
+	if !calls.AllowN(now, cost) {
+		return tooMuch(calls, now, cost)
+	}
+	return nil
+}
+
+// message takes a message of a stream off the party's allowance. It waits
+// rather than refuse: who sends or reads too fast is held up by its own stream,
+// and loses nothing.
+func (l *limits) message(ctx context.Context, p authority.Party, weight int) error {
+	now := l.now()
+	wait := l.use(p).flow.ReserveN(now, min(weight, flowBurst)).DelayFrom(now)
+	if wait == 0 {
+		return nil
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (l *limits) of(id protocol.MemberID) *allowance {
@@ -87,9 +149,10 @@ func (l *limits) submit(id protocol.MemberID, size int) error {
 
 func tooMuch(l *rate.Limiter, now time.Time, n int) error {
 	missing := float64(n) - l.TokensAt(now)
-	seconds := int(math.Ceil(missing / float64(l.Limit())))
-	return protocol.Refuse(refusal.ErrFull,
-		"ce membre en soumet trop à la fois; réessayez dans %d s", "this member submits too much at once; try again in %d s", max(1, seconds))
+	seconds := max(1, int(math.Ceil(missing/float64(l.Limit()))))
+	return refusal.Later(protocol.Refuse(refusal.ErrFull,
+		"vous en demandez trop à la fois; réessayez dans %d s", "you ask for too much at once; try again in %d s", seconds),
+		time.Duration(seconds)*time.Second)
 }
 
 // renew takes a renewal off the member's allowance.

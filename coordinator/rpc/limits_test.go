@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"coulisse/coordinator/authority"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/refusal"
 )
@@ -120,4 +121,50 @@ func TestOneIsTriedAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	done()
+}
+
+// What a party asks for is bounded, whatever it is; another one is not held up,
+// and the wait that is named is true.
+func TestCallsAreBounded(t *testing.T) {
+	l, now := clocked()
+	a, b := authority.Party{Role: authority.Member, Name: "a"}, authority.Party{Role: authority.Member, Name: "b"}
+	n := 0
+	var refused error
+	for refused = l.call(a, 50); refused == nil; refused = l.call(a, 50) {
+		n++
+	}
+	after, ok := refusal.RetryAfter(refused)
+	if n != callBurst/50 || !errors.Is(refused, refusal.ErrFull) || !ok {
+		t.Fatalf("%d calls, then %v", n, refused)
+	}
+	if err := l.call(b, 50); err != nil {
+		t.Error(err)
+	}
+	*now = now.Add(after)
+	if err := l.call(a, 50); err != nil {
+		t.Errorf("after %v: %v", after, err)
+	}
+}
+
+// Whoever sends or reads too fast waits, and is not refused.
+func TestStreamsAreHeldBack(t *testing.T) {
+	l, now := clocked()
+	a := authority.Party{Role: authority.Member, Name: "a"}
+	for range flowBurst >> 20 {
+		if err := l.message(t.Context(), a, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := l.message(gone, a, 1<<20); !errors.Is(err, context.Canceled) {
+		t.Errorf("beyond the burst: %v", err)
+	}
+	if err := l.message(gone, authority.Party{Role: authority.Member, Name: "b"}, 1<<20); err != nil {
+		t.Errorf("another member: %v", err)
+	}
+	*now = now.Add(time.Second)
+	if err := l.message(gone, a, 1<<20); err != nil {
+		t.Errorf("a second later: %v", err)
+	}
 }

@@ -4,9 +4,11 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"coulisse/protocol/federation"
+	"coulisse/protocol/refusal"
 	"coulisse/protocol/tiles"
 	"coulisse/protocol/tlog"
 
@@ -78,6 +80,11 @@ func refuseHTTP(w http.ResponseWriter, err error) {
 		code = http.StatusForbidden
 	case codes.Unavailable:
 		code = http.StatusServiceUnavailable
+	case codes.ResourceExhausted:
+		code = http.StatusTooManyRequests
+		if after, ok := refusal.RetryAfter(refusal.FromStatus(err)); ok {
+			w.Header().Set("Retry-After", strconv.Itoa(int(after.Seconds())))
+		}
 	}
 	http.Error(w, status.Convert(err).Message(), code)
 }

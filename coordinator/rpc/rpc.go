@@ -42,13 +42,16 @@ type Leadership interface {
 
 // Config is what the service works with.
 type Config struct {
-	Namespace  protocol.Namespace
-	Authority  *authority.Authority
-	Log        *sequencer.Sequencer
-	Leadership Leadership
-	Relay      *relay.Hub
-	Matcher    *matcher.Matcher
-	Notary     *notary.Notary
+	Trust authority.Trust
+	// Issuing is this replica's certificate authority, as the roll lists it.
+	Issuing func() (*authority.Authority, error)
+	// NextAuthority makes its next one, or returns the one that is waiting.
+	NextAuthority func(now time.Time) (*authority.Authority, error)
+	Log           *sequencer.Sequencer
+	Leadership    Leadership
+	Relay         *relay.Hub
+	Matcher       *matcher.Matcher
+	Notary        *notary.Notary
 	// CheckRoll refuses a roll that consensus is not ready for. The leader asks.
 	CheckRoll func(protocol.Roll) error
 	// Admits tells whether a replica's certificate still counts.
@@ -77,6 +80,8 @@ const (
 	maxStrangers = 16
 	// window is how much of an upload is under way before it is taken.
 	window = 1 << 20
+	// workers answer one short call after the other; the rest get a goroutine each.
+	workers = 32
 	// maxStreams bounds the calls under way on one connection.
 	maxStreams = 32
 )
@@ -99,6 +104,7 @@ func (s *Service) Options() []grpc.ServerOption {
 		grpc.ForceServerCodecV2(exact{encoding.GetCodecV2(proto.Name)}),
 		grpc.MaxRecvMsgSize(MaxMessage),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.NumStreamWorkers(workers), // short calls find a stack that has grown
 		grpc.MaxHeaderListSize(16 << 10),
 		// Windows of a fixed size: measuring the line for a better one takes a
 		// ping for every call of a quick exchange.
@@ -159,6 +165,9 @@ func (s *Service) Status(ctx context.Context, _ *wire.StatusRequest) (*wire.Stat
 		return nil, s.refuse(err)
 	}
 	s.Leadership.Describe(reply)
+	if ca, err := s.Issuing(); err == nil {
+		reply.Authority, reply.AuthorityMs = ca.Hash().String(), ca.Until().UnixMilli()
+	}
 	if callerOf(ctx).Role != authority.Operator {
 		return reply, nil
 	}

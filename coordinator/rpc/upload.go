@@ -20,10 +20,10 @@ import (
 const silence = time.Minute
 
 var errSilent = protocol.Refuse(refusal.ErrUnavailable,
-	"l'envoi s'est interrompu; recommencez-le", "the upload stopped coming; send it again")
+	"l'envoi s'est interrompu; reprenez-le", "the upload stopped coming; go on with it")
 
 // Upload implements wire.CoordinatorServer.
-func (s *Service) Upload(stream grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+func (s *Service) Upload(stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
 	reign, err := s.Leadership.Lead()
 	if err != nil {
 		return s.refuse(err)
@@ -42,12 +42,13 @@ func (s *Service) Upload(stream grpc.ClientStreamingServer[wire.UploadRequest, w
 	if err != nil {
 		return s.refuse(err)
 	}
-	upload.rest = first.GetChunk()
-	already, err := s.Matcher.Accept(ctx, announced, upload)
-	if err != nil {
-		return s.refuse(err)
+	already, err := s.Matcher.Accept(ctx, announced, func(from int64) (io.Reader, error) {
+		return upload, stream.Send(&wire.UploadReply{From: from})
+	})
+	if err == nil && already {
+		err = stream.Send(&wire.UploadReply{Already: true})
 	}
-	return stream.SendAndClose(&wire.UploadReply{Already: already})
+	return s.refuse(err)
 }
 
 // announced finds what the caller said in the log that it would send.
@@ -89,7 +90,7 @@ type received struct {
 
 // receive reads ahead by one message. Its goroutine ends with ctx: Recv fails
 // once the handler has returned.
-func receive(ctx context.Context, stream grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) *upload {
+func receive(ctx context.Context, stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) *upload {
 	chunks := make(chan received)
 	go func() {
 		for {
@@ -151,6 +152,9 @@ func (s *Service) Collect(req *wire.CollectRequest, stream grpc.ServerStreamingS
 		return s.refuse(err)
 	}
 	defer labels.Close() // only read
+	if err := skip(labels, req.GetFrom()); err != nil {
+		return s.refuse(err)
+	}
 	for {
 		// A new chunk each time: gRPC may still hold the last one.
 		chunk := make([]byte, labelChunk)
@@ -170,6 +174,15 @@ func (s *Service) Collect(req *wire.CollectRequest, stream grpc.ServerStreamingS
 			return s.refuse(err)
 		}
 	}
+}
+
+// skip passes over what the caller has.
+func skip(labels io.Reader, from int64) error {
+	_, err := io.CopyN(io.Discard, labels, max(from, 0))
+	if errors.Is(err, io.EOF) {
+		return protocol.Refuse(protocol.ErrMalformed, "les étiquettes sont plus courtes que cela", "the labels are shorter than that")
+	}
+	return err
 }
 
 func (s *Service) mayCollect(ctx context.Context, id protocol.RoundID, source protocol.SourceName) error {

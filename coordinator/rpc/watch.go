@@ -8,6 +8,7 @@ import (
 	"coulisse/protocol/refusal"
 
 	"google.golang.org/grpc"
+	protobuf "google.golang.org/protobuf/proto"
 )
 
 // intercept ends a stream when its caller is no longer welcome, when its
@@ -24,7 +25,7 @@ func (s *Service) intercept(srv any, stream grpc.ServerStream, info *grpc.Stream
 		defer close(watching)
 		cancel(s.watch(ctx, info.FullMethod))
 	}()
-	err := next(srv, watchedStream{stream, ctx})
+	err := next(srv, &watchedStream{ServerStream: stream, ctx: ctx, method: info.FullMethod, limits: s.limits})
 	ended := context.Cause(ctx)
 	cancel(nil)
 	<-watching
@@ -44,6 +45,9 @@ func (s *Service) watch(ctx context.Context, method string) error {
 		if err := s.welcome(c, method); err != nil {
 			return err
 		}
+		if err := s.certified(c, method); err != nil {
+			return err
+		}
 		select {
 		case <-grown:
 		case <-expiry.C:
@@ -55,10 +59,38 @@ func (s *Service) watch(ctx context.Context, method string) error {
 	}
 }
 
-// watchedStream is a stream with a context that watch ends.
+// watchedStream is a stream with a context that watch ends, and that is no
+// faster than its caller's allowance.
 type watchedStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx    context.Context
+	method string
+	limits *limits
 }
 
-func (s watchedStream) Context() context.Context { return s.ctx }
+func (s *watchedStream) Context() context.Context { return s.ctx }
+
+// SendMsg implements [grpc.ServerStream].
+func (s *watchedStream) SendMsg(m any) error {
+	if err := s.pace(m); err != nil {
+		return err
+	}
+	return s.ServerStream.SendMsg(m)
+}
+
+// RecvMsg implements [grpc.ServerStream]. One message waits, and what follows
+// stays with the sender.
+func (s *watchedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.pace(m)
+}
+
+func (s *watchedStream) pace(m any) error {
+	weight := access[s.method].message
+	if message, ok := m.(protobuf.Message); ok {
+		weight = max(weight, protobuf.Size(message))
+	}
+	return s.limits.message(s.ctx, callerOf(s.ctx).Party, weight)
+}
