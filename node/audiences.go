@@ -89,21 +89,21 @@ func (n *Node) resolveSegment(ctx context.Context, a *draft.Audience) error {
 
 // known is what drawing up needs to know of the federation.
 func (n *Node) known() (draft.Known, error) {
-	k := draft.Known{Self: n.folder.Card.ID, Now: time.Now()}
-	err := n.witness.View(func(tx federation.Tx) error {
-		var err error
-		if k.View, err = federation.View(tx); err != nil {
-			return err
-		}
-		key, ok := federation.ActiveKey(tx)
-		if !ok {
-			return protocol.Refuse(federation.ErrRefused,
-				"la fédération n'a pas encore de clé\u00a0; proposez d'élire des gardiens de clé", "the federation has no key yet; propose to elect key stewards")
-		}
-		k.Epoch = key.Epoch
-		return nil
+	k := draft.Known{Self: n.folder.Card.ID, Now: time.Now(), Epoch: n.roundEpoch}
+	err := n.witness.View(func(tx federation.Tx) (err error) {
+		k.View, err = federation.View(tx)
+		return err
 	})
 	return k, err
+}
+
+// roundEpoch is the key epoch of a round between these members now.
+func (n *Node) roundEpoch(participants []protocol.MemberID) (epoch protocol.Epoch, err error) {
+	err = n.witness.View(func(tx federation.Tx) (err error) {
+		epoch, err = federation.RoundEpoch(tx, participants)
+		return err
+	})
+	return epoch, err
 }
 
 // Preview holds a manifest against the policies, and counts this member's own
@@ -201,8 +201,12 @@ func (n *Node) drawnUpAgain(ctx context.Context, m protocol.Manifest) (protocol.
 		if err != nil {
 			return m, false
 		}
-		if known.View.Last != m.Policies || known.Epoch != m.Epoch {
-			m.Round, m.Policies, m.Epoch = draft.NewRound(), known.View.Last, known.Epoch
+		epoch, err := known.Epoch(m.Participants())
+		if err != nil {
+			return m, false
+		}
+		if known.View.Last != m.Policies || epoch != m.Epoch {
+			m.Round, m.Policies, m.Epoch = draft.NewRound(), known.View.Last, epoch
 			return m, true
 		}
 		select {

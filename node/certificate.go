@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 )
 
 // newRequest makes a TLS key and a request to certify it. The name in the
@@ -25,16 +24,24 @@ func newRequest() (*ecdsa.PrivateKey, []byte, error) {
 	return private, request, err
 }
 
-// keepTLS stores a key with its certificate, in one file so that they are
-// never apart. One that would not serve does not replace the present one.
-func (f *Folder) keepTLS(private *ecdsa.PrivateKey, certificate []byte, roots *x509.CertPool) error {
+// keepTLS stores a key with its certificate and that of the authority it is by,
+// in one file so that they are never apart. One that would not serve does not
+// replace the present one. Whether the authority counts is the coordinator's to
+// say: a certificate opens its door, and no other.
+func (f *Folder) keepTLS(private *ecdsa.PrivateKey, certificate, authority []byte) error {
 	leaf, err := x509.ParseCertificate(certificate)
 	if err != nil {
 		return fmt.Errorf("the certificate that the coordinator gave: %w", err)
 	}
+	by, err := x509.ParseCertificate(authority)
+	if err != nil {
+		return fmt.Errorf("the authority that the coordinator gave: %w", err)
+	}
 	if !private.PublicKey.Equal(leaf.PublicKey) {
 		return errors.New("the certificate that the coordinator gave is for another key")
 	}
+	roots := x509.NewCertPool()
+	roots.AddCert(by)
 	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
 		return fmt.Errorf("the certificate that the coordinator gave, by this computer's clock: %w", err)
 	}
@@ -43,7 +50,9 @@ func (f *Folder) keepTLS(private *ecdsa.PrivateKey, certificate []byte, roots *x
 		return err
 	}
 	var text bytes.Buffer
-	for _, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: certificate}, {Type: "PRIVATE KEY", Bytes: raw}} {
+	for _, block := range []*pem.Block{
+		{Type: "CERTIFICATE", Bytes: certificate}, {Type: "CERTIFICATE", Bytes: authority}, {Type: "PRIVATE KEY", Bytes: raw},
+	} {
 		if err := pem.Encode(&text, block); err != nil {
 			return err
 		}
@@ -64,19 +73,4 @@ func (f *Folder) openTLS() (tls.Certificate, error) {
 		return tls.Certificate{}, errors.New("open the node's certificate: it does not decode; enrol again")
 	}
 	return certificate, nil
-}
-
-func (f *Folder) authority() (*x509.CertPool, error) {
-	text, err := os.ReadFile(f.path(fileAuthority))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, ErrNotEnrolled
-	}
-	if err != nil {
-		return nil, err
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s holds no certificate; enrol again", fileAuthority)
-	}
-	return pool, nil
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -18,6 +17,7 @@ import (
 	"coulisse/protocol/checkup"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/governance"
+	"coulisse/protocol/pinned"
 )
 
 // What a doctor asks of a node's machine.
@@ -37,7 +37,7 @@ const (
 // it would.
 func Doctor(ctx context.Context, dir string, running bool, now time.Time) checkup.Report {
 	// DuckDB makes its journal as the umask has it; the folder's mode protects it.
-	r := checkup.Folder(dir, now, fileCard, fileAuthority, fileFederation, fileWarehouse+".wal")
+	r := checkup.Folder(dir, now, fileCard, fileFederation, fileWarehouse+".wal")
 	r.Join(checkup.Space(dir, spareSpace+2*sizeOf(filepath.Join(dir, fileWarehouse))))
 	r.Join(checkup.Descriptors(manyFiles))
 	r.Join(evidence(filepath.Join(dir, dirLog)))
@@ -90,7 +90,7 @@ func evidence(dir string) (r checkup.Report) {
 
 // pendingBatches finds people for whom the stewards have not answered.
 func pendingBatches(dir string, now time.Time) (r checkup.Report) {
-	files, err := filepath.Glob(filepath.Join(dir, "epoch-*", "pending.age"))
+	files, err := filepath.Glob(filepath.Join(dir, "epoch-*", "pending-*.age"))
 	if err != nil {
 		return nil
 	}
@@ -172,23 +172,16 @@ func (f *Folder) connect(ctx context.Context, m Membership, own int64, now time.
 	if err != nil {
 		return because(checkup.Broken, err)
 	}
-	roots, err := f.authority()
-	if err != nil {
-		return because(checkup.Broken, err)
-	}
 	leaf := certificate.Leaf
 	r.Join(checkup.Certificate(checkup.Say("Le certificat de ce nœud", "This node's certificate"), leaf, now, expiresSoon, certificateExpired.Do))
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: leaf.NotBefore, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}); err != nil {
-		r.Add(checkup.Broken, checkup.Say("Le certificat de ce nœud n'est pas de l'autorité que son dossier garde.", "This node's certificate is not by the authority that its folder keeps."), certificateExpired.Do)
-	}
 	client := coordclient.New(coordclient.Config{
-		Addresses: m.Addresses, Logger: slog.New(slog.DiscardHandler),
+		Addresses: m.Route.Addresses, Logger: slog.New(slog.DiscardHandler),
 		TLS: func() *tls.Config {
-			return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}}
+			return pinned.Dial(m.Route.Lists, func() *tls.Certificate { return &certificate })
 		},
 	})
 	defer client.Close()
-	r.Join(look(ctx, client, m.Addresses, own))
+	r.Join(look(ctx, client, m.Route.Addresses, own))
 	return r
 }
 

@@ -36,7 +36,7 @@ func TestDoctor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	text, err := protocol.Indented(Membership{Federation: protocol.HashOf([]byte("ours")), Addresses: []string{"127.0.0.1:1"}})
+	text, err := protocol.Indented(Membership{Federation: protocol.HashOf([]byte("ours")), Route: route})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestDoctor(t *testing.T) {
 
 func TestPendingBatches(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "epoch-1", "pending.age")
+	path := filepath.Join(dir, "epoch-1", "pending-0000000000000001.age")
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}

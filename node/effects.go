@@ -44,8 +44,12 @@ func effectWords(e protocol.Effect) protocol.Text {
 		return both("Élire les deux dépositaires de parts\u00a0: %[1]s et %[2]s", "Elect the two share workers: %[1]s and %[2]s", e.ElectWorkers.First, e.ElectWorkers.Second)
 	case e.SetFees != nil:
 		return both("Fixer les cotisations", "Set the fees")
+	case e.StartEpoch != nil:
+		return both("Faire une nouvelle clé", "Make a new key")
 	case e.SetCharter != nil:
 		return both("Changer la charte", "Change the charter")
+	case e.SoleReplica != nil:
+		return both("Laisser la seule réplique %[1]s au coordonnateur", "Leave the coordinator with the replica %[1]s alone", e.SoleReplica.Replica)
 	}
 	return both("Un effet que cette version ne connaît pas", "An effect that this version does not know")
 }
@@ -83,8 +87,12 @@ func changes(before governance.View, e protocol.Effect) ([]protocol.Text, []poli
 		return workerChanges(before, *e.ElectWorkers), nil
 	case e.SetFees != nil:
 		return feeChanges(before, *e.SetFees), nil
+	case e.StartEpoch != nil:
+		return epochChanges(before, *e.StartEpoch), nil
 	case e.SetCharter != nil:
 		return charterChanges(before.Charter, e.SetCharter.Charter), nil
+	case e.SoleReplica != nil:
+		return replicaChanges(before.Roll, *e.SoleReplica), nil
 	}
 	return nil, nil
 }
@@ -175,6 +183,33 @@ func stewardChanges(before governance.View, roll protocol.StewardRoll) []protoco
 		said = append(said, changed("combien doivent agir ensemble", "how many must act together", threshold, roll.Threshold))
 	}
 	return said
+}
+
+// epochChanges say what a new key asks of everybody.
+func epochChanges(before governance.View, start protocol.EpochStart) []protocol.Text {
+	until := start.Until.Time().UTC().Format("2006-01-02 15:04 MST")
+	return []protocol.Text{
+		changed("époque de clé", "key epoch", before.Epoch, before.Epoch+1),
+		both("Les gardiens de clé en font une autre, puis chaque nœud refait ses jetons en arrière-plan. Les rondes continuent sous l'ancienne clé tant que tous leurs participants n'ont pas fini.",
+			"The key stewards make another, then each node makes its tokens again in the background. Rounds go on under the former key until all their participants have finished."),
+		both("L'ancienne clé est oubliée quand tous les membres ont fini, et au plus tard le %[1]s.",
+			"The former key is forgotten once every member has finished, and on %[1]s at the latest.", until),
+	}
+}
+
+// replicaChanges say whom the members give up, and what they trust meanwhile.
+func replicaChanges(before protocol.Roll, sole protocol.SoleReplica) []protocol.Text {
+	var from []string
+	for _, r := range before.Replicas {
+		from = append(from, string(r.ID))
+	}
+	return []protocol.Text{
+		changed("répliques du coordonnateur", "the coordinator's replicas", strings.Join(from, ", "), string(sole.Replica)),
+		both("Elle répond à %[1]s. Les autres ne signent plus rien, même si elles reviennent.",
+			"It answers at %[1]s. The others sign nothing any more, even if they come back.", sole.Address),
+		both("À ne voter que si les autres sont perdues pour de bon : jusqu'à ce que le bureau en ajoute, tout repose sur une seule machine.",
+			"To be voted only if the others are lost for good: until the office adds some, everything rests on one machine."),
+	}
 }
 
 func memberList(members []protocol.MemberID) string {

@@ -3,8 +3,6 @@ package node
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"log/slog"
 	"sync/atomic"
@@ -40,18 +38,10 @@ func (f *Folder) Enroll(ctx context.Context, token protocol.EnrolmentToken, logg
 	if err != nil {
 		return err
 	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority})
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(text) {
-		return coordclient.ErrAuthority
-	}
-	if err := f.keepTLS(private, certificate, roots); err != nil {
+	if err := f.keepTLS(private, certificate, authority); err != nil {
 		return err
 	}
-	if err := f.replace(fileAuthority, text); err != nil {
-		return err
-	}
-	membership, err := protocol.Indented(Membership{Federation: token.Federation, Addresses: token.Addresses})
+	membership, err := protocol.Indented(Membership{Federation: token.Federation, Route: token.Route})
 	if err != nil {
 		return err
 	}
@@ -69,32 +59,71 @@ func (c *certificate) due() time.Time {
 	return leaf.NotBefore.Add(leaf.NotAfter.Sub(leaf.NotBefore) * 2 / 3)
 }
 
+// issuer names the authority that the certificate is by.
+func (c *certificate) issuer() protocol.Hash {
+	chain := c.Load().Certificate
+	if len(chain) < 2 {
+		return protocol.Hash{}
+	}
+	return protocol.HashOf(chain[1])
+}
+
 // Pauses between renewals: after one that failed, and at least. A clock that is
 // a day off makes every certificate look due, and each one is an entry of the
-// log.
+// log. One whose authority is on the way out is good for little, and waits less.
 const (
-	renewAgain  = time.Minute
-	renewSeldom = time.Hour
+	reissueAgain = 2 * time.Second
+	renewAgain   = time.Minute
+	renewSeldom  = time.Hour
 )
 
-// keepRenewing renews the certificate in time until ctx ends.
+// keepRenewing renews the certificate in time until ctx ends, and early when
+// its authority is on the way out.
 func (n *Node) keepRenewing(ctx context.Context) {
-	wait := time.Until(n.certificate.due())
+	next, early := n.certificate.due(), time.Now()
+	if n.folder.leaves() {
+		next = early
+	}
 	for {
-		timer := time.NewTimer(max(wait, 0))
+		timer := time.NewTimer(max(time.Until(next), 0))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
+		case <-n.reissue:
+			timer.Stop()
+			if time.Now().Before(early) || !n.outdated() {
+				continue
+			}
 		case <-timer.C:
 		}
-		if err := n.renew(ctx); err != nil {
+		err := n.renewAll(ctx)
+		early = time.Now().Add(reissueAgain)
+		if err != nil {
 			n.logger.WarnContext(ctx, "the certificate was not renewed", "until", n.certificate.Load().Leaf.NotAfter, "error", err)
-			wait = renewAgain
+			next = time.Now().Add(renewAgain)
 			continue
 		}
-		wait = max(time.Until(n.certificate.due()), renewSeldom)
+		next = n.certificate.due()
+		if seldom := time.Now().Add(renewSeldom); next.Before(seldom) {
+			next = seldom
+		}
 	}
+}
+
+// renewAll renews once or, after a change of keys, until the certificate from
+// before it no longer counts: a renewal leaves the one that it was asked with.
+func (n *Node) renewAll(ctx context.Context) error {
+	if !n.folder.leaves() {
+		return n.renew(ctx)
+	}
+	if err := n.renew(ctx); err != nil {
+		return err
+	}
+	if err := n.renew(ctx); err != nil {
+		return err
+	}
+	return n.folder.left()
 }
 
 func (n *Node) renew(ctx context.Context) error {
@@ -104,15 +133,12 @@ func (n *Node) renew(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, renewAgain)
 	defer cancel()
-	der, err := n.client.Renew(ctx, request)
+	proof := n.folder.node.Sign(protocol.Renewal(n.membership.Federation, request))
+	certificate, authority, err := n.client.Renew(ctx, request, proof)
 	if err != nil {
 		return err
 	}
-	roots, err := n.folder.authority()
-	if err != nil {
-		return err
-	}
-	if err := n.folder.keepTLS(private, der, roots); err != nil {
+	if err := n.folder.keepTLS(private, certificate, authority); err != nil {
 		return err
 	}
 	renewed, err := n.folder.openTLS()

@@ -23,7 +23,6 @@ const (
 	fileNode       = "node-key.age"
 	fileEnvelope   = "envelope-key.age"
 	fileFederation = "federation.json"
-	fileAuthority  = "authority.pem"
 	fileTLS        = "tls.age"
 	fileWarehouse  = "warehouse.duckdb"
 	dirLog         = "log"
@@ -46,10 +45,10 @@ type Folder struct {
 	envelope *seal.EnvelopeKey
 }
 
-// Membership is what a node learns when it enrols.
+// Membership is what a node learns when it enrols, and keeps up with the roll.
 type Membership struct {
-	Federation protocol.Hash `json:"federation"`
-	Addresses  []string      `json:"addresses"`
+	Federation protocol.Hash  `json:"federation"`
+	Route      protocol.Route `json:"route"`
 }
 
 // ErrFolder: the folder is not what the command needs. The words say what to
@@ -185,8 +184,11 @@ func (f *Folder) Membership() (Membership, error) {
 		return Membership{}, err
 	}
 	m, err := protocol.DecodeFile[Membership](text)
-	if err == nil && (m.Federation.IsZero() || len(m.Addresses) == 0) {
-		err = fmt.Errorf("%w: it names no federation or no address", protocol.ErrMalformed)
+	if err == nil && m.Federation.IsZero() {
+		err = fmt.Errorf("%w: it names no federation", protocol.ErrMalformed)
+	}
+	if err == nil {
+		err = m.Route.Check()
 	}
 	if err != nil {
 		return m, fmt.Errorf("read %s: %w", fileFederation, err)

@@ -83,7 +83,7 @@ func TestMembership(t *testing.T) {
 	if _, err := f.Membership(); !errors.Is(err, ErrNotEnrolled) {
 		t.Error(err)
 	}
-	for _, text := range []string{"", "{", `{"federation":"00","addresses":[]}`, `{"addresses":[],"federation":"` + protocol.HashOf(nil).String() + `"}`} {
+	for _, text := range []string{"", "{", `{"federation":"00","route":{"roll":0,"addresses":[],"keys":[]}}`, `{"route":{"roll":0,"addresses":["a:1"],"keys":[]},"federation":"` + protocol.HashOf(nil).String() + `"}`} {
 		if err := os.WriteFile(f.path(fileFederation), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -93,18 +93,21 @@ func TestMembership(t *testing.T) {
 	}
 }
 
+// route leads nowhere.
+var route = protocol.Route{Addresses: []string{"127.0.0.1:1"}, Keys: []protocol.Hash{protocol.HashOf([]byte("key"))}}
+
 // A node belongs to one federation: a token of another is not even shown to
 // anybody.
 func TestEnrollInAnotherFederation(t *testing.T) {
 	f := newFolder(t)
-	text, err := protocol.Indented(Membership{Federation: protocol.HashOf([]byte("ours")), Addresses: []string{"127.0.0.1:1"}})
+	text, err := protocol.Indented(Membership{Federation: protocol.HashOf([]byte("ours")), Route: route})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := f.replace(fileFederation, text); err != nil {
 		t.Fatal(err)
 	}
-	token := protocol.EnrolmentToken{Member: "moulin", Federation: protocol.HashOf([]byte("theirs")), Addresses: []string{"127.0.0.1:1"}}
+	token := protocol.EnrolmentToken{Member: "moulin", Federation: protocol.HashOf([]byte("theirs")), Route: route}
 	if err := f.Enroll(t.Context(), token, slog.New(slog.DiscardHandler)); !errors.Is(err, ErrFolder) {
 		t.Error(err)
 	}
@@ -119,8 +122,6 @@ func TestKeepTLS(t *testing.T) {
 	f := newFolder(t)
 	authority, key := ownAuthority(t, "office")
 	other, otherKey := ownAuthority(t, "other")
-	roots := x509.NewCertPool()
-	roots.AddCert(authority)
 	private, _, err := newRequest()
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +140,7 @@ func TestKeepTLS(t *testing.T) {
 		}
 		return der
 	}
-	if err := f.keepTLS(private, issue(authority, key, private, nil), roots); err != nil {
+	if err := f.keepTLS(private, issue(authority, key, private, nil), authority.Raw); err != nil {
 		t.Fatal(err)
 	}
 	before, err := os.ReadFile(f.path(fileTLS))
@@ -154,9 +155,12 @@ func TestKeepTLS(t *testing.T) {
 		"expired":           issue(authority, key, private, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Second) }),
 		"for a server":      issue(authority, key, private, func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth} }),
 	} {
-		if err := f.keepTLS(private, der, roots); err == nil {
+		if err := f.keepTLS(private, der, authority.Raw); err == nil {
 			t.Errorf("%s: kept", name)
 		}
+	}
+	if err := f.keepTLS(private, issue(authority, key, private, nil), []byte("junk")); err == nil {
+		t.Error("without an authority: kept")
 	}
 	if after, err := os.ReadFile(f.path(fileTLS)); err != nil || !bytes.Equal(before, after) {
 		t.Errorf("the good one is gone: %v", err)

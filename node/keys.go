@@ -20,6 +20,8 @@ import (
 const (
 	dirNextKeys = "keys.next"
 	fileAdopt   = "adopt" // in dirNextKeys: the log has named them
+	// fileLeave marks that the certificate in the folder is from before its keys.
+	fileLeave = "certificate.leave"
 )
 
 // ErrNewKeys ends a node's Run: its folder has new keys. Open the folder again.
@@ -72,6 +74,10 @@ func (f *Folder) finishAdoption() error {
 	if _, err := os.Stat(filepath.Join(next, fileAdopt)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	// What a copy of the folder holds from before is no good any more.
+	if err := f.replace(fileLeave, []byte("The certificate is from before the keys.\n")); err != nil {
+		return err
+	}
 	for _, name := range []string{fileVote, fileNode, fileEnvelope, fileCard} {
 		content, err := os.ReadFile(filepath.Join(next, name))
 		if err == nil {
@@ -90,6 +96,15 @@ func (f *Folder) finishAdoption() error {
 	}
 	return os.RemoveAll(next)
 }
+
+// leaves reports whether the certificate is to be replaced twice: as long as it
+// counts, so does a copy of it that somebody took with the former keys.
+func (f *Folder) leaves() bool {
+	_, err := os.Stat(f.path(fileLeave))
+	return err == nil
+}
+
+func (f *Folder) left() error { return os.Remove(f.path(fileLeave)) }
 
 // ChangeKeys replaces all of the organisation's keys, under the voting key that
 // it has. The node takes the new ones up when it reads the change in its own

@@ -28,6 +28,7 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/checkpoint"
 	"coulisse/protocol/federation"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/wire"
 )
 
@@ -57,8 +58,12 @@ type Node struct {
 	tokeniser *tokens.Tokeniser
 	rounds    *rounds.Rounds
 
-	// replicas is where the coordinator is; only keepStepping looks at it.
-	replicas []string
+	// way is how this node reaches the coordinator; keepStepping changes it.
+	way atomic.Pointer[protocol.Route]
+	// reissue asks for a new certificate before the present one is due.
+	reissue chan struct{}
+	// epochs are the key epochs in use; only keepStepping looks at them.
+	epochs []protocol.Epoch
 
 	// evaluations are the batches that members ask this steward for.
 	evaluations evaluations
@@ -81,13 +86,13 @@ type Node struct {
 func New(ctx context.Context, cfg Config) (*Node, error) {
 	n := &Node{
 		folder: cfg.Folder, logger: cfg.Logger,
-		evaluations: newEvaluations(), changed: make(chan struct{}, 1),
+		evaluations: newEvaluations(), changed: make(chan struct{}, 1), reissue: make(chan struct{}, 1),
 	}
 	var err error
 	if n.membership, err = n.folder.Membership(); err != nil {
 		return nil, err
 	}
-	n.replicas = n.membership.Addresses
+	n.way.Store(&n.membership.Route)
 	opened, err := n.folder.openTLS()
 	if err != nil {
 		return nil, err
@@ -97,8 +102,11 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n.witness, err = witness.Open(n.folder.path(dirLog), n.membership.Federation); err != nil {
+	if n.witness, err = witness.Resume(n.folder.path(dirLog), n.membership.Federation, n.folder.node); err != nil {
 		return nil, errors.Join(err, n.warehouse.Close())
+	}
+	if aside := n.witness.Aside(); aside != "" {
+		n.logger.Warn("what an earlier version took for evidence against the coordinator is none by this one; the node goes on", "file", aside)
 	}
 	if err := n.assemble(); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -107,16 +115,10 @@ func New(ctx context.Context, cfg Config) (*Node, error) {
 }
 
 func (n *Node) assemble() error {
-	roots, err := n.folder.authority()
-	if err != nil {
-		return err
-	}
 	n.client = coordclient.New(coordclient.Config{
-		Addresses: n.membership.Addresses,
-		TLS: func() *tls.Config {
-			return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{*n.certificate.Load()}}
-		},
-		Logger: n.logger,
+		Addresses: n.membership.Route.Addresses,
+		TLS:       func() *tls.Config { return pinned.Dial(n.trusts, n.certificate.Load) },
+		Logger:    n.logger,
 	})
 	self := n.folder.Card.ID
 	n.segments = segment.New(n.warehouse)
@@ -131,6 +133,7 @@ func (n *Node) assemble() error {
 		Dir: n.folder.path(dirTokens), Identity: n.folder.identity, Author: n.author,
 		Warehouse: n.warehouse, Send: n.send, Logger: n.logger,
 	})
+	var err error
 	n.rounds, err = rounds.New(rounds.Config{
 		Dir: n.folder.path(dirRounds), Identity: n.folder.identity, Author: n.author, Warehouse: n.warehouse,
 		Tokeniser: n.tokeniser, Matcher: n.client, Own: n.OwnPolicies, Send: n.send, Logger: n.logger,
@@ -142,6 +145,9 @@ func (n *Node) assemble() error {
 func (n *Node) Close() error {
 	if n.client != nil {
 		n.client.Close()
+	}
+	if n.tokeniser != nil {
+		n.tokeniser.Close()
 	}
 	return errors.Join(n.witness.Close(), n.warehouse.Close())
 }
@@ -238,7 +244,7 @@ func (n *Node) keepStepping(ctx context.Context) error {
 			return err
 		}
 		if n.Trouble() == nil {
-			for _, step := range []func(context.Context) error{n.followRoll, n.steward.Step, n.rounds.Step} {
+			for _, step := range []func(context.Context) error{n.followRoll, n.followEpochs, n.steward.Step, n.rounds.Step} {
 				if err := step(ctx); err != nil && ctx.Err() == nil {
 					n.logger.InfoContext(ctx, "a duty of this node will be tried again", "reason", err)
 				}
@@ -251,38 +257,6 @@ func (n *Node) keepStepping(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// keepTokenising makes missing tokens in the background: when there is a key,
-// after an import, and now and then.
-func (n *Node) keepTokenising(ctx context.Context) {
-	for ctx.Err() == nil {
-		grown, pause := n.witness.Grown(), lookAt
-		// Asked before Complete: a key that comes meanwhile must not be waited for.
-		if _, _, err := n.tokeniser.Cache(); err == nil {
-			grown = nil // nothing in the log matters any more
-		}
-		if err := n.tokeniser.Complete(ctx); err != nil && ctx.Err() == nil {
-			n.logger.InfoContext(ctx, "tokenising will be tried again", "reason", err)
-			pause = tryAgain
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-ctx.Done():
-		case <-grown:
-		case <-n.changed:
-		case <-timer.C:
-		}
-		timer.Stop()
-	}
-}
-
-// Imported tells the node that there may be people without a token.
-func (n *Node) Imported() {
-	select {
-	case n.changed <- struct{}{}:
-	default:
-	}
 }
 
 // card finds a member in good standing.
@@ -330,7 +304,7 @@ func (n *Node) receive(ctx context.Context, from protocol.MemberID, sealed []byt
 	}
 	switch content := letter.GetContent().(type) {
 	case *wire.Letter_Evaluate:
-		n.evaluations.put(from, content.Evaluate)
+		n.evaluations.receive(from, content.Evaluate)
 	case *wire.Letter_Evaluated:
 		n.tokeniser.Deliver(from, content.Evaluated)
 	case *wire.Letter_RoundKey:

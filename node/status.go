@@ -30,7 +30,10 @@ type Status struct {
 	Warehouse      warehouse.Summary  `json:"warehouse"`
 	Tokens         tokens.Progress    `json:"tokens"`
 	Stewards       Stewards           `json:"stewards"`
-	Budget         Budget             `json:"budget"`
+	// Migration is how far the members are with a new key; nil while they are
+	// content with one.
+	Migration *Migration `json:"migration,omitempty"`
+	Budget    Budget     `json:"budget"`
 	// Rounds are those under way that this member is in.
 	Rounds []RoundProgress `json:"rounds"`
 	// Votes are the open proposals on which this member has not voted, Cosign
@@ -67,6 +70,12 @@ type Stewards struct {
 	Self      bool                `json:"self"` // this member is one
 	Epoch     protocol.Epoch      `json:"epoch"`
 	Ready     bool                `json:"ready"` // the present roll holds the key
+	// Failed says that too few of them are left to hand the key on, or to make
+	// another.
+	Failed bool `json:"failed,omitempty"`
+	// Made is when the key was made, and Shared when its present shares were.
+	Made   protocol.Millis `json:"key_made_ms,omitzero"`
+	Shared protocol.Millis `json:"key_shared_ms,omitzero"`
 }
 
 // Budget is the privacy budget. Epsilons are for people to read: nothing is
@@ -128,7 +137,7 @@ func (n *Node) readLog(tx federation.Tx, s *Status) (standing bool, err error) {
 	}
 	s.Log.Root, s.Log.At = head.Root, federation.Time(tx)
 	s.FederationName, s.Namespace, s.Members = view.Charter.Name, view.Charter.Namespace, len(view.Roster())
-	s.Stewards = stewardsOf(tx, view, n.folder.Card.ID)
+	s.Stewards, s.Migration = stewardsOf(tx, view, n.folder.Card.ID), migrationOf(tx, view)
 	if s.Budget, err = budgetOf(tx, view); err != nil {
 		return false, err
 	}
@@ -200,7 +209,10 @@ func stewardsOf(tx federation.Tx, view governance.View, self protocol.MemberID) 
 	s.Self = slices.Contains(s.Members, self)
 	if key, ok := federation.ActiveKey(tx); ok {
 		s.Epoch, s.Ready = key.Epoch, key.Attempt.Roll == view.Rolls
+		s.Made, s.Shared = key.Made, key.Shared
 	}
+	c, _ := federation.CurrentCeremony(tx)
+	s.Failed = c.Failed
 	return s
 }
 
@@ -253,6 +265,9 @@ func (n *Node) diagnose(ctx context.Context, s *Status, standing bool) {
 		return
 	case s.Standing == StandingNone:
 		add(noStanding.What, noStanding.Do)
+	}
+	if trouble, ok := keyTrouble(*s, time.Now()); ok {
+		s.Troubles = append(s.Troubles, trouble)
 	}
 	if _, err := n.OwnPolicies(); err != nil {
 		add(Words(err), protocol.Text{

@@ -146,18 +146,19 @@ func lineOf(tx federation.Tx, view governance.View, p federation.Proposal, self 
 		line.Tally = d.Tally
 	}
 	if line.State == federation.ProposalOpen {
-		line.Carries = carried(tx, view, content.Closes, self, ballots)
+		line.Carries = carried(tx, view, p, self, ballots)
 	}
 	return line
 }
 
-// carried are the members that have given this one their voice for what closes
-// then, and whose voice was not given yet.
-func carried(tx federation.Tx, view governance.View, closes protocol.Millis, self protocol.MemberID, ballots []Ballot) (names []protocol.MemberID) {
+// carried are the members that have given this one their voice for a vote, and
+// whose voice was not given yet. One that has changed its keys since has not, for
+// a vote that opened afterwards.
+func carried(tx federation.Tx, view governance.View, p federation.Proposal, self protocol.MemberID, ballots []Ballot) (names []protocol.MemberID) {
 	for _, m := range view.Roster() {
 		voted := slices.ContainsFunc(ballots, func(b Ballot) bool { return b.Member == m.Card.ID })
 		for _, d := range federation.Delegations(tx, m.Card.ID) {
-			if content := d.Content(); content.To == self && content.Covers(closes) && !voted {
+			if to, err := view.CheckDelegation(d.Signed, p.OpenedAt, p.Content().Closes); err == nil && to == self && !voted {
 				names = append(names, m.Card.ID)
 			}
 		}

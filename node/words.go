@@ -50,7 +50,7 @@ var kinds = []struct {
 		FR: "Ce nœud n'est pas encore inscrit. Lancez «\u00a0coulisse node enroll\u00a0» avec le jeton que le bureau de la coopérative vous remet.",
 		EN: "This node has not enrolled yet. Run “coulisse node enroll” with the token that the co-operative's office gives you.",
 	}},
-	{coordclient.ErrAuthority, false, protocol.Text{
+	{coordclient.ErrStranger, false, protocol.Text{
 		FR: "Celui qui a répondu n'est pas le coordonnateur que nomme le jeton. N'allez pas plus loin, et prévenez le bureau de la coopérative.",
 		EN: "Whoever answered is not the coordinator that the token names. Do not go on, and tell the co-operative's office.",
 	}},

@@ -32,10 +32,10 @@ func coulisse() {
 
 // genesis writes a genesis of the cards that it is given.
 func genesis() {
-	g := protocol.Genesis{Charter: Charter(), Authority: protocol.HashOf([]byte("authority")), At: 1_700_000_000_000}
+	g := protocol.Genesis{Charter: Charter(), At: 1_700_000_000_000}
 	var replica protocol.Replica
 	must(replica.Key.UnmarshalText([]byte("coulisse-replica:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE")))
-	replica.ID = "r1"
+	replica.ID, replica.TLS, replica.Authority = "r1", protocol.HashOf([]byte("tls")), protocol.HashOf([]byte("authority"))
 	g.Replicas = []protocol.Replica{replica}
 	for _, path := range os.Args[1:] {
 		raw, err := os.ReadFile(path)

@@ -210,7 +210,7 @@ func serveCommand(l speech, version string) *cobra.Command {
 		},
 	})
 	cmd.Flags().StringVar(&health, "health", "", l.say("répondre à GET /healthz et GET /metrics à cette adresse, hôte:port", "answer GET /healthz and GET /metrics at this address, host:port"))
-	cmd.Flags().IntVar(&memory, "warehouse-memory", 0, l.say("mémoire de l'entrepôt, en Mio (512 par défaut)", "the warehouse's memory, in MiB (512 by default)"))
+	cmd.Flags().IntVar(&memory, "warehouse-memory", 0, l.say("mémoire de l'entrepôt, en Mio (128 par défaut; davantage accélère les grandes importations)", "the warehouse's memory, in MiB (128 by default; more makes large imports faster)"))
 	return cmd
 }
 
@@ -277,12 +277,13 @@ func (p *printer) status(s node.Status) {
 		[2]string{p.say("Personnes", "People"), fmt.Sprintf(p.say("%s, dont %s consentent à la mise en commun et %s à l'activation", "%s, of whom %s consent to pooling and %s to activation"),
 			p.number(s.Warehouse.People), p.number(s.Warehouse.Consented[protocol.PurposePooling]), p.number(s.Warehouse.Consented[protocol.PurposeActivation]))},
 		[2]string{p.say("Billets", "Tickets"), p.number(s.Warehouse.Tickets)},
-		[2]string{p.say("Jetons", "Tokens"), fmt.Sprintf(p.say("%s sur %s", "%s of %s"), p.number(s.Tokens.Done), p.number(s.Tokens.Total))},
+		[2]string{p.say("Jetons", "Tokens"), p.tokens(s)},
 		[2]string{p.say("Journal", "Log"), fmt.Sprintf(p.say("%s entrées vérifiées, tête %s", "%s entries verified, head %s"), p.number(s.Log.Size), s.Log.Root.Short())},
 		[2]string{p.say("Membres", "Members"), p.number(int64(s.Members))},
 		[2]string{p.say("Votre statut", "Your standing"), standings[s.Standing].In(p.lang)},
 		[2]string{p.say("Gardiens de clé", "Key stewards"), p.stewards(s.Stewards)},
 		[2]string{p.say("Clé", "Key"), p.keyState(s.Stewards)},
+		[2]string{p.say("Nouvelle clé", "New key"), p.migration(s)},
 		[2]string{p.say("Dépositaires", "Share workers"), names(s.Workers)},
 		[2]string{p.say("Cotisations", "Fees"), p.fees(s.Fees)},
 		[2]string{p.say("Budget", "Budget"), p.budget(s.Budget)},
@@ -356,8 +357,37 @@ func (p *printer) keyState(s node.Stewards) string {
 		return ""
 	case s.Ready:
 		return fmt.Sprintf(p.say("clé en service, époque %d", "key in use, epoch %d"), s.Epoch)
+	case s.Failed:
+		return p.say("la cérémonie de clé a échoué", "the key ceremony has failed")
 	}
 	return p.say("cérémonie de clé en cours", "key ceremony under way")
+}
+
+// tokens says how far this member is, and how long the rest takes.
+func (p *printer) tokens(s node.Status) string {
+	said := fmt.Sprintf(p.say("%s sur %s", "%s of %s"), p.number(s.Tokens.Done), p.number(s.Tokens.Total))
+	if s.Migration != nil {
+		said = fmt.Sprintf(p.say("époque %d\u00a0: %s", "epoch %d: %s"), s.Tokens.Epoch, said)
+	}
+	if s.Tokens.Left > 0 {
+		said += fmt.Sprintf(p.say(", encore %s environ", ", about %s left"), s.Tokens.Left.Words().In(p.lang))
+	}
+	return said
+}
+
+// migration says who is still on the way to a new key.
+func (p *printer) migration(s node.Status) string {
+	m := s.Migration
+	switch {
+	case m == nil:
+		return ""
+	case !m.Made && s.Stewards.Failed:
+		return fmt.Sprintf(p.say("époque %d, la cérémonie de clé a échoué", "epoch %d, the key ceremony has failed"), m.Epoch)
+	case !m.Made:
+		return fmt.Sprintf(p.say("époque %d, les gardiens la font", "epoch %d, the stewards are making it"), m.Epoch)
+	}
+	return fmt.Sprintf(p.say("époque %d, %d membres sur %d prêts\u00a0; l'ancienne sert encore, au plus tard jusqu'au %s",
+		"epoch %d, %d of %d members ready; the former still serves, until %s at the latest"), m.Epoch, m.Moved, m.Moved+len(m.Missing), p.instant(m.Until))
 }
 
 func (p *printer) budget(b node.Budget) string {

@@ -26,6 +26,7 @@ type proposalFlags struct {
 	setPolicy, removePolicy, floors, charter, fees string
 	stewards, workers                              string
 	admit, expel, suspend, reinstate, replace      string
+	soleReplica, epoch                             string
 	threshold                                      int
 	grant                                          int64
 }
@@ -92,6 +93,8 @@ func (f *proposalFlags) define(l speech, cmd *cobra.Command) {
 	flags.StringVar(&f.fees, "set-fees", "", l.say("fixer les cotisations annuelles, d'un FICHIER.yaml (genre: cents)", "set the yearly fees, from a FILE.yaml (kind: cents)"))
 	flags.StringVar(&f.floors, "set-floors", "", l.say("changer les planchers, d'un FICHIER.yaml (ceux de «\u00a0charter template\u00a0», tous)", "change the floors, from a FILE.yaml (those of “charter template”, all of them)"))
 	flags.Int64Var(&f.grant, "grant-budget", 0, l.say("ajouter au budget, en nano-rho", "add to the budget, in nano-rho"))
+	flags.StringVar(&f.epoch, "start-epoch", "", l.say("faire une nouvelle clé\u00a0; l'ancienne est retirée au plus tard alors\u00a0: 60d, 2027-03-01", "make a new key; the former is retired then at the latest: 60d, 2027-03-01"))
+	flags.StringVar(&f.soleReplica, "sole-replica", "", l.say("laisser une seule réplique au coordonnateur, les autres étant perdues : NOM=HÔTE:PORT", "leave the coordinator with one replica, the others being lost: NAME=HOST:PORT"))
 	flags.StringVar(&f.charter, "set-charter", "", l.say("changer la charte, d'un FICHIER.yaml comme celui de «\u00a0coulisse charter template\u00a0»", "change the charter, from a FILE.yaml as “coulisse charter template” prints"))
 }
 
@@ -162,6 +165,8 @@ func (f proposalFlags) effect(status func() (node.Status, error)) (protocol.Effe
 		e.GrantBudget = &protocol.Grant{NanoRho: dp.NanoRho(f.grant)}
 		return nil
 	})
+	ask(f.epoch != "", f.startEpoch)
+	ask(f.soleReplica != "", f.sole)
 	ask(f.charter != "", func(e *protocol.Effect) error { return f.setCharter(e, status) })
 	var e protocol.Effect
 	if len(effects) != 1 {
@@ -233,6 +238,21 @@ func (f proposalFlags) setFees(e *protocol.Effect) error {
 	for _, kind := range slices.Sorted(maps.Keys(yearly)) {
 		e.SetFees.Yearly = append(e.SetFees.Yearly, protocol.Fee{Kind: kind, Cents: yearly[kind]})
 	}
+	return nil
+}
+
+func (f proposalFlags) startEpoch(e *protocol.Effect) error {
+	until, err := instantOf("--start-epoch", f.epoch, wholeDay)
+	e.StartEpoch = &protocol.EpochStart{Until: until}
+	return err
+}
+
+func (f proposalFlags) sole(e *protocol.Effect) error {
+	id, address, ok := strings.Cut(f.soleReplica, "=")
+	if !ok {
+		return command.Misused("--sole-replica s'écrit NOM=HÔTE:PORT, comme le dit le bureau.", "--sole-replica is written NAME=HOST:PORT, as the office says.")
+	}
+	e.SoleReplica = &protocol.SoleReplica{Replica: protocol.ReplicaID(id), Address: address}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"coulisse/node"
+	"coulisse/node/tokens"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/federation/federationtest"
@@ -72,7 +73,9 @@ func TestScreens(t *testing.T) {
 			{ID: hash("d1"), By: "agora", To: "moulin", From: page.OpenedAt, Until: page.Closes},
 			{ID: hash("d2"), By: "le-phare", To: "agora", From: page.OpenedAt, Until: page.Closes},
 		},
-		Votes: []node.ProposalLine{page.ProposalLine}, Certificate: page.Closes.Time(),
+		Tokens:    tokens.Progress{Epoch: 2, Done: 120_000, Total: 400_000, Left: 12 * 60 * 1000},
+		Migration: &node.Migration{Epoch: 2, Until: page.Closes, Made: true, Moved: 3, Missing: []protocol.MemberID{"agora", "moulin"}},
+		Votes:     []node.ProposalLine{page.ProposalLine}, Certificate: page.Closes.Time(),
 		Troubles: []node.Trouble{{What: text("Votre organisation est suspendue par un vote.", "Your organisation is suspended by a vote."),
 			Do: text("Un autre membre peut proposer de la rétablir.", "Another member may propose to reinstate it.")}},
 	}

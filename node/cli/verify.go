@@ -2,10 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"coulisse/node"
 	"coulisse/protocol"
+	"coulisse/protocol/archive"
 	"coulisse/protocol/command"
 	"coulisse/protocol/record"
 
@@ -66,7 +68,7 @@ func proposalExport(l speech) *cobra.Command {
 }
 
 func proposalVerify(l speech) *cobra.Command {
-	var hash string
+	var hash, log string
 	cmd := withFolder(l, &cobra.Command{
 		Use:   "verify FILE",
 		Short: l.say("Recompter une suite de décisions, sans réseau ni nœud", "Recount a chain of decisions, without network or node"),
@@ -89,11 +91,46 @@ func proposalVerify(l speech) *cobra.Command {
 			}
 			p := printing(cmd)
 			p.chain(chain, federationID)
+			if err := p.reach(chain, federationID, log); err != nil {
+				return err
+			}
 			return p.err
 		},
 	})
+	cmd.Flags().StringVar(&log, "log", "", l.say("copie du journal à laquelle comparer, de «\u00a0coulisse log export\u00a0»", "copy of the log to compare with, from “coulisse log export”"))
 	cmd.Flags().StringVar(&hash, "federation", "", l.say("empreinte de la fédération, au lieu de celle du dossier", "the federation's hash, instead of the folder's"))
 	return cmd
+}
+
+// reach says how far a recount goes: with a copy of the log, to every ballot
+// that was cast; without, to those that the chain holds.
+func (p *printer) reach(chain record.Chain, federationID protocol.Hash, log string) error {
+	p.blank()
+	if log == "" {
+		p.print(wrapped(p.say(
+			"Ce que cela ne montre pas\u00a0: qu'aucun bulletin n'a été laissé de côté, qu'aucune procuration n'était révoquée avant son bulletin, et que ces décisions sont les dernières. Une copie du journal le montre\u00a0: ajoutez --log COPIE, faite par «\u00a0coulisse log export\u00a0».",
+			"What this does not show: that no ballot was left out, that no delegation was revoked before its ballot, and that these decisions are the last. A copy of the log shows it: add --log COPY, made by “coulisse log export”."), ""))
+		return nil
+	}
+	file, err := os.Open(log)
+	if err != nil {
+		return inWords(err)
+	}
+	defer file.Close()
+	s, replayed, err := archive.Read(file, federationID)
+	if err != nil {
+		return unprovenLog(err)
+	}
+	if err := chain.Compare(replayed); err != nil {
+		return inWords(err)
+	}
+	p.print(wrapped(p.say(
+		"Comparé au journal, rejoué\u00a0: chaque décision y est la même. Tous les bulletins que le journal a pris y comptent, et aucune procuration révoquée avant son bulletin.",
+		"Compared with the log, replayed: every decision is the same there. All ballots that the log took count, and no delegation that was revoked before its ballot."), ""))
+	if later := s.View.Decisions - len(chain.Decisions); later > 0 {
+		p.line("Le journal a %d décisions de plus.", "The log has %d decisions more.", later)
+	}
+	return p.replayed(s, nil)
 }
 
 // chain lists decisions that were counted again.

@@ -9,9 +9,11 @@ import (
 // Checkpoint returns the leader's latest checkpoint, still to be verified.
 func (c *Client) Checkpoint(ctx context.Context) ([]byte, error) {
 	var note []byte
-	err := c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
-		note, err = checkpoint(ctx, stub)
-		return err
+	err := c.patiently(ctx, func() error {
+		return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
+			note, err = checkpoint(ctx, stub)
+			return err
+		})
 	})
 	return note, err
 }
@@ -44,10 +46,12 @@ func (c *Client) EachCheckpoint(ctx context.Context) [][]byte {
 
 // Cosign hands in a checkpoint with this member's cosignature.
 func (c *Client) Cosign(ctx context.Context, note []byte) error {
-	return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
-		ctx, cancel := context.WithTimeout(ctx, answer)
-		defer cancel()
-		_, err := stub.Cosign(ctx, &wire.CosignRequest{Note: note})
-		return err
+	return c.patiently(ctx, func() error {
+		return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
+			ctx, cancel := context.WithTimeout(ctx, answer)
+			defer cancel()
+			_, err := stub.Cosign(ctx, &wire.CosignRequest{Note: note})
+			return err
+		})
 	})
 }

@@ -34,8 +34,8 @@ import (
 // Config is what a client needs.
 type Config struct {
 	Addresses []string
-	// TLS returns the configuration with the node's present certificate. It is
-	// asked again at Reconnect.
+	// TLS returns the configuration with the node's present certificate, which
+	// knows the replicas by their keys. It is asked again at Reconnect.
 	TLS    func() *tls.Config
 	Logger *slog.Logger
 	// LookAround is how often a follower compares how far it is with the
@@ -47,8 +47,6 @@ type Config struct {
 // once.
 type Client struct {
 	cfg Config
-	// tls is the configuration for a replica at a host.
-	tls func(host string) *tls.Config
 
 	// mu guards where the replicas are, the connections and the guess at who
 	// leads.
@@ -77,7 +75,7 @@ const maxReplicas = 32
 // New returns a client. It dials nothing yet.
 func New(cfg Config) *Client {
 	return &Client{
-		cfg: cfg, tls: func(string) *tls.Config { return cfg.TLS() }, addresses: slices.Clone(cfg.Addresses),
+		cfg: cfg, addresses: slices.Clone(cfg.Addresses),
 		conns: map[string]*grpc.ClientConn{}, outbox: outbox{filled: make(chan struct{}, 1)},
 	}
 }
@@ -127,11 +125,11 @@ func (c *Client) stub(address string) (wire.CoordinatorClient, error) {
 		if len(c.conns) >= maxReplicas {
 			return nil, fmt.Errorf("%w: it names more replicas than a coordinator has", refusal.ErrUnavailable)
 		}
-		host, _, err := net.SplitHostPort(address)
-		if err != nil {
+		if _, _, err := net.SplitHostPort(address); err != nil {
 			return nil, fmt.Errorf("%w: a replica's address is not host:port", refusal.ErrUnavailable)
 		}
-		if conn, err = dial(address, c.tls(host)); err != nil {
+		var err error
+		if conn, err = dial(address, c.cfg.TLS()); err != nil {
 			return nil, err
 		}
 		c.conns[address] = conn
@@ -186,11 +184,12 @@ const (
 )
 
 // atLeader calls every replica in turn until one answers as the leader, and
-// begins again until ctx ends. Any other answer is returned as it is.
+// begins again until ctx ends. It waits as long as it is told to by a leader
+// that is asked too much. Any other answer is returned as it is.
 func (c *Client) atLeader(ctx context.Context, call func(context.Context, wire.CoordinatorClient) error) error {
 	pause := firstPause
 	for {
-		err := c.tryEach(ctx, call)
+		err := c.patiently(ctx, func() error { return c.tryEach(ctx, call) })
 		if !goesOn(err) {
 			return err
 		}
@@ -264,17 +263,17 @@ func (c *Client) Submit(ctx context.Context, label protocol.Label, document []by
 	return seq, err
 }
 
-// Renew exchanges a certificate request for the node's next certificate.
-func (c *Client) Renew(ctx context.Context, request []byte) ([]byte, error) {
-	var certificate []byte
-	err := c.atLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
+// Renew exchanges a certificate request for the node's next certificate, and its
+// authority's. The proof is the node key's signature of [protocol.Renewal].
+func (c *Client) Renew(ctx context.Context, request, proof []byte) (certificate, authority []byte, err error) {
+	err = c.atLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
 		ctx, cancel := context.WithTimeout(ctx, answer)
 		defer cancel()
-		reply, err := stub.Renew(ctx, &wire.RenewRequest{CertificateRequest: request})
-		certificate = reply.GetCertificate()
+		reply, err := stub.Renew(ctx, &wire.RenewRequest{CertificateRequest: request, Proof: proof})
+		certificate, authority = reply.GetCertificate(), reply.GetAuthority()
 		return err
 	})
-	return certificate, err
+	return certificate, authority, err
 }
 
 // Export returns the record of a published round, still to be verified.

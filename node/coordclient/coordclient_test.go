@@ -1,6 +1,7 @@
 package coordclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -318,30 +319,67 @@ func TestRelayFollowsTheLeader(t *testing.T) {
 	<-ended
 }
 
+// uploads plays a matcher that keeps what it took, and breaks the connection each
+// time that a part more has come.
+type uploads struct {
+	got   bytes.Buffer
+	begun int
+	part  int // 0 to take all at once
+}
+
+func (u *uploads) serve(stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+	u.begun++
+	if header, err := stream.Recv(); err != nil || header.GetHeader().GetSource() != "s" || len(header.GetChunk()) != 0 {
+		return refusal.ToStatus(protocol.ErrMalformed)
+	}
+	if err := stream.Send(&wire.UploadReply{From: int64(u.got.Len())}); err != nil {
+		return err
+	}
+	for taken := 0; u.part == 0 || taken < u.part; {
+		p, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		u.got.Write(p.GetChunk())
+		taken += len(p.GetChunk())
+	}
+	return refusal.ToStatus(refusal.ErrUnavailable)
+}
+
 func TestUpload(t *testing.T) {
 	office := newOffice(t)
 	r := office.replica(t)
 	r.status = &wire.StatusReply{State: "leader"}
 	content := strings.Repeat("0123456789abcdef", 100_000)
-	var got strings.Builder
-	r.upload = func(stream grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
-		for {
-			p, err := stream.Recv()
-			if errors.Is(err, io.EOF) {
-				return stream.SendAndClose(&wire.UploadReply{})
-			}
-			if err != nil {
-				return err
-			}
-			got.Write(p.GetChunk())
+	c := office.client(t, r.address)
+	for _, part := range []int{0, 1, 100_000, 1_500_000} {
+		u := &uploads{part: part}
+		r.upload = u.serve
+		if err := c.Upload(t.Context(), "r", "s", strings.NewReader(content)); err != nil || u.got.String() != content {
+			t.Errorf("in parts of %d: %d of %d bytes came over %d connections: %v", part, u.got.Len(), len(content), u.begun, err)
 		}
 	}
-	c := office.client(t, r.address)
-	if err := c.Upload(t.Context(), "r", "s", strings.NewReader(content)); err != nil || got.String() != content {
-		t.Errorf("%d of %d bytes came: %v", got.Len(), len(content), err)
+	// A matcher that gets no further is not asked for ever.
+	stuck := 0
+	r.upload = func(stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+		stuck++
+		return errors.Join(stream.Send(&wire.UploadReply{From: 64 << 10}), refusal.ToStatus(refusal.ErrUnavailable))
+	}
+	if err := c.Upload(t.Context(), "r", "s", strings.NewReader(content)); !errors.Is(err, refusal.ErrUnavailable) || stuck != 2 {
+		t.Errorf("asked %d times: %v", stuck, err)
+	}
+	// Nor does one that has everything get it again.
+	r.upload = func(stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+		return stream.Send(&wire.UploadReply{Already: true})
+	}
+	if err := c.Upload(t.Context(), "r", "s", nil); err != nil {
+		t.Error(err)
 	}
 	// A matcher that wants no more ends it early, and says why.
-	r.upload = func(grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+	r.upload = func(grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
 		return refusal.ToStatus(refusal.ErrConflict)
 	}
 	if err := c.Upload(t.Context(), "r", "s", strings.NewReader(content)); !errors.Is(err, refusal.ErrConflict) {

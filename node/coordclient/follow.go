@@ -38,7 +38,7 @@ func (c *Client) Follow(ctx context.Context, next func() int64, take func(entry 
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
+		case <-time.After(max(pause, toldToWait(err))):
 		}
 	}
 }

@@ -7,14 +7,16 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"log/slog"
 	"math/big"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"coulisse/protocol"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/refusal"
 	"coulisse/protocol/wire"
 
@@ -25,28 +27,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// office is a certificate authority whose replicas a test writes.
-type office struct {
-	authority *x509.Certificate
-	key       *ecdsa.PrivateKey
-}
+// office is a coordinator whose replicas a test writes.
+type office struct{ keys []protocol.Hash }
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
-	key := newKey(t)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "office"}, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageCertSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	authority, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &office{authority, key}
+	return &office{}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
@@ -58,9 +44,20 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-// certificate is one for this host, as change has it, with the authority's
-// beside it.
+// certificate is one of a replica of the office, as change has it.
 func (o *office) certificate(t *testing.T, change func(*x509.Certificate)) tls.Certificate {
+	t.Helper()
+	key := newKey(t)
+	name, err := protocol.KeyHash(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.keys = append(o.keys, name)
+	return signed(t, key, key, change)
+}
+
+// signed is a certificate for a key by another.
+func signed(t *testing.T, key, by *ecdsa.PrivateKey, change func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(2), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
@@ -70,12 +67,11 @@ func (o *office) certificate(t *testing.T, change func(*x509.Certificate)) tls.C
 	if change != nil {
 		change(template)
 	}
-	key := newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, o.authority, key.Public(), o.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), by)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{der, o.authority.Raw}, PrivateKey: key}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // replica answers as a test has it.
@@ -88,7 +84,7 @@ type replica struct {
 	status *wire.StatusReply
 	follow func(*wire.FollowRequest, grpc.ServerStreamingServer[wire.FollowReply]) error
 	relay  func(grpc.BidiStreamingServer[wire.Parcel, wire.Parcel]) error
-	upload func(grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) error
+	upload func(grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error
 	enroll func(*wire.EnrollRequest) (*wire.EnrollReply, error)
 }
 
@@ -116,14 +112,14 @@ func serve(t *testing.T, certificate tls.Certificate) *replica {
 	return r
 }
 
-// client trusts the office.
+// client knows the office's replicas.
 func (o *office) client(t *testing.T, addresses ...string) *Client {
 	t.Helper()
-	roots := x509.NewCertPool()
-	roots.AddCert(o.authority)
 	c := New(Config{
 		Addresses: addresses, Logger: slog.New(slog.DiscardHandler),
-		TLS: func() *tls.Config { return &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS13} },
+		TLS: func() *tls.Config {
+			return pinned.Dial(func(key protocol.Hash) bool { return slices.Contains(o.keys, key) }, nil)
+		},
 	})
 	t.Cleanup(c.Close)
 	return c
@@ -148,7 +144,7 @@ func (r *replica) Relay(stream grpc.BidiStreamingServer[wire.Parcel, wire.Parcel
 	return r.relay(stream)
 }
 
-func (r *replica) Upload(stream grpc.ClientStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
+func (r *replica) Upload(stream grpc.BidiStreamingServer[wire.UploadRequest, wire.UploadReply]) error {
 	return r.upload(stream)
 }
 

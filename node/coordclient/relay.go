@@ -94,7 +94,7 @@ func (c *Client) Relay(ctx context.Context, receive func(from protocol.MemberID,
 		c.cfg.Logger.DebugContext(ctx, "the relay is connected again", "reason", err)
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
+		case <-time.After(max(pause, toldToWait(err))):
 		}
 	}
 }

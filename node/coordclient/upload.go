@@ -12,29 +12,59 @@ import (
 	"google.golang.org/grpc"
 )
 
-// uploadChunk is how many bytes of an upload travel in one message.
-const uploadChunk = 256 << 10
+// uploadChunk is how many bytes of an upload travel in one message: a frame of
+// HTTP/2. A connection that breaks costs the message that was on it, so one that
+// never lives for more than this brings an upload no further.
+const uploadChunk = 16 << 10
+
+// resumed makes attempts at the leader as long as each gets further than the one
+// before: attempt says where it began, or a negative number.
+func (c *Client) resumed(ctx context.Context, attempt func(context.Context, wire.CoordinatorClient) (int64, error)) error {
+	last := int64(-1)
+	for {
+		from := int64(-1)
+		err := c.patiently(ctx, func() error {
+			return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (err error) {
+				from, err = attempt(ctx, stub)
+				return err
+			})
+		})
+		if err == nil || !goesOn(err) || from <= last {
+			return err
+		}
+		last = from
+	}
+}
 
 // Upload sends one source's bytes to the matcher and returns once it has
-// stored them. It makes one attempt at the leader: the caller knows whether
-// the round still wants them.
-func (c *Client) Upload(ctx context.Context, round protocol.RoundID, source protocol.SourceName, upload io.Reader) error {
-	return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
+// stored them. A broken connection is resumed as long as the leader takes more
+// on each; after that, and after any other failure, the caller knows whether the
+// round still wants them.
+func (c *Client) Upload(ctx context.Context, round protocol.RoundID, source protocol.SourceName, upload io.ReadSeeker) error {
+	header := &wire.UploadHeader{Round: string(round), Source: string(source)}
+	return c.resumed(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (int64, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
 		stream, err := stub.Upload(ctx)
 		if err != nil {
-			return err
+			return -1, err
 		}
-		header := &wire.UploadHeader{Round: string(round), Source: string(source)}
-		if err := sendChunks(stream, header, upload); err != nil {
-			return err
+		if err := stream.Send(&wire.UploadRequest{Header: header}); err != nil && !errors.Is(err, io.EOF) {
+			return -1, err
 		}
-		_, err = stream.CloseAndRecv()
-		return err
+		begin, err := stream.Recv() // has the reason if Send has not
+		if err != nil || begin.GetAlready() {
+			return -1, err
+		}
+		return begin.GetFrom(), send(stream, upload, begin.GetFrom())
 	})
 }
 
-func sendChunks(stream grpc.ClientStreamingClient[wire.UploadRequest, wire.UploadReply], header *wire.UploadHeader, upload io.Reader) error {
-	request := &wire.UploadRequest{Header: header}
+// send sends the bytes from a place on, and waits until they are stored.
+func send(stream grpc.BidiStreamingClient[wire.UploadRequest, wire.UploadReply], upload io.ReadSeeker, from int64) error {
+	if _, err := upload.Seek(from, io.SeekStart); err != nil {
+		return fmt.Errorf("read the upload: %w", err)
+	}
 	chunk := make([]byte, uploadChunk)
 	for {
 		n, err := io.ReadFull(upload, chunk)
@@ -42,37 +72,46 @@ func sendChunks(stream grpc.ClientStreamingClient[wire.UploadRequest, wire.Uploa
 		if err != nil && !end {
 			return fmt.Errorf("read the upload: %w", err)
 		}
-		request.Chunk = chunk[:n]
-		// A refused stream fails here with io.EOF; CloseAndRecv has the reason.
-		if err := stream.Send(request); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
+		err = stream.Send(&wire.UploadRequest{Chunk: chunk[:n]})
+		if err == nil && end {
+			err = stream.CloseSend()
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
-		if end {
-			return nil
+		if end || err != nil { // a refused stream fails with io.EOF; Recv has the reason
+			break
 		}
-		request = &wire.UploadRequest{}
 	}
+	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
 }
 
-// Collect writes the labels of a recipient's own source to w.
+// Collect writes the labels of a recipient's own source to w. They are the same
+// from every leader, so a broken connection is resumed.
 func (c *Client) Collect(ctx context.Context, round protocol.RoundID, source protocol.SourceName, w io.Writer) error {
-	return c.tryLeader(ctx, func(ctx context.Context, stub wire.CoordinatorClient) error {
-		stream, err := stub.Collect(ctx, &wire.CollectRequest{Round: string(round), Source: string(source)})
+	written := int64(0)
+	return c.resumed(ctx, func(ctx context.Context, stub wire.CoordinatorClient) (int64, error) {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		from := written
+		stream, err := stub.Collect(ctx, &wire.CollectRequest{Round: string(round), Source: string(source), From: from})
 		if err != nil {
-			return err
+			return from, err
 		}
 		for {
 			reply, err := stream.Recv()
 			if errors.Is(err, io.EOF) {
-				return nil
+				return from, nil
 			}
 			if err != nil {
-				return err
+				return from, err
 			}
-			if _, err := w.Write(reply.GetChunk()); err != nil {
-				return fmt.Errorf("keep the labels: %w", err)
+			n, err := w.Write(reply.GetChunk())
+			if written += int64(n); err != nil {
+				return from, fmt.Errorf("keep the labels: %w", err)
 			}
 		}
 	})

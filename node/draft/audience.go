@@ -127,10 +127,11 @@ func ParseAudience(text []byte) (Audience, error) {
 
 // Known is what drawing up a manifest needs to know of the federation.
 type Known struct {
-	Self  protocol.MemberID
-	View  governance.View
-	Epoch protocol.Epoch
-	Now   time.Time
+	Self protocol.MemberID
+	View governance.View
+	Now  time.Time
+	// Epoch is the key epoch of a round between these members.
+	Epoch func(participants []protocol.MemberID) (protocol.Epoch, error)
 }
 
 // Defaults of a manifest: a sigma of 20 people on the size, of 40 on each
@@ -146,7 +147,7 @@ const (
 func (a Audience) Manifest(k Known) (protocol.Manifest, error) {
 	m := protocol.Manifest{
 		Round: NewRound(), Operation: protocol.OperationMatch, Title: a.Title,
-		Policies: k.View.Last, Epoch: k.Epoch, Recipients: []protocol.SourceName{},
+		Policies: k.View.Last, Recipients: []protocol.SourceName{},
 	}
 	span := time.Duration(a.Deadline)
 	if span == 0 {
@@ -168,6 +169,9 @@ func (a Audience) Manifest(k Known) (protocol.Manifest, error) {
 	if !slices.Contains(m.Participants(), k.Self) {
 		return m, refuse("votre organisation distribue la clé de la ronde et doit participer\u00a0: ajoutez %s",
 			"your organisation deals the round's key and must take part: add %s", k.Self)
+	}
+	if m.Epoch, err = k.Epoch(m.Participants()); err != nil {
+		return m, err
 	}
 	return m, m.Check()
 }

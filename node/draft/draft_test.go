@@ -31,7 +31,8 @@ func federation() governance.View {
 }
 
 func known() Known {
-	return Known{Self: "agora", View: federation(), Epoch: 1, Now: time.UnixMilli(1_800_000_000_000)}
+	first := func([]protocol.MemberID) (protocol.Epoch, error) { return 1, nil }
+	return Known{Self: "agora", View: federation(), Epoch: first, Now: time.UnixMilli(1_800_000_000_000)}
 }
 
 const written = `

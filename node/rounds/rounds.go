@@ -36,7 +36,8 @@ type Matcher interface {
 	// Reign names the leader's present term. A new one has none of the uploads
 	// that its predecessor had.
 	Reign(ctx context.Context) (string, error)
-	Upload(ctx context.Context, round protocol.RoundID, source protocol.SourceName, upload io.Reader) error
+	// Upload goes on from where an earlier call for the same bytes broke off.
+	Upload(ctx context.Context, round protocol.RoundID, source protocol.SourceName, upload io.ReadSeeker) error
 	Collect(ctx context.Context, round protocol.RoundID, source protocol.SourceName, w io.Writer) error
 }
 

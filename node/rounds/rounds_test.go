@@ -302,7 +302,7 @@ type silentMatcher struct {
 	stuck chan<- struct{}
 }
 
-func (m silentMatcher) Upload(ctx context.Context, _ protocol.RoundID, _ protocol.SourceName, _ io.Reader) error {
+func (m silentMatcher) Upload(ctx context.Context, _ protocol.RoundID, _ protocol.SourceName, _ io.ReadSeeker) error {
 	m.stuck <- struct{}{}
 	<-ctx.Done()
 	return ctx.Err()

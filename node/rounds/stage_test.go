@@ -65,7 +65,7 @@ func (m *matcher) Reign(context.Context) (string, error) {
 	return fmt.Sprint("coord/", m.term), nil
 }
 
-func (m *matcher) Upload(_ context.Context, _ protocol.RoundID, source protocol.SourceName, upload io.Reader) error {
+func (m *matcher) Upload(_ context.Context, _ protocol.RoundID, source protocol.SourceName, upload io.ReadSeeker) error {
 	content, err := io.ReadAll(upload)
 	if err != nil {
 		return err

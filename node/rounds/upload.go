@@ -13,6 +13,7 @@ import (
 	"coulisse/crypto/oprf"
 	"coulisse/crypto/seal"
 	"coulisse/node/author"
+	"coulisse/node/tokens"
 	"coulisse/node/warehouse"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -135,44 +136,52 @@ func (r *Rounds) make(ctx context.Context, round federation.Round, m protocol.Ma
 	if err != nil {
 		return protocol.Hash{}, lost(err)
 	}
-	if err := r.cfg.Tokeniser.Complete(ctx); err != nil {
-		return protocol.Hash{}, fmt.Errorf("some people have no token yet: %w", err)
-	}
-	writer := match.NewWriter(match.WriterConfig{Key: match.Derive(key, round.Hash).Token, Folder: r.cfg.Dir})
-	defer writer.Close()
-	if err := r.fill(ctx, writer, source); err != nil {
+	var writer *match.Writer
+	err = r.cfg.Tokeniser.Use(ctx, m.Epoch, func(cache *tokens.Cache) (err error) {
+		writer, err = r.fill(ctx, match.Derive(key, round.Hash).Token, cache, source)
+		return err
+	})
+	if err != nil {
 		return protocol.Hash{}, err
 	}
+	defer writer.Close()
 	return r.finishUpload(ctx, writer, match.Header{Round: round.ID, Manifest: round.Hash, Source: source.Name}, m.IsRecipient(source.Name))
 }
 
 // fill adds the tokens of the source's people. The people are a bit each in
 // memory; the tokens pass by.
-func (r *Rounds) fill(ctx context.Context, writer *match.Writer, source protocol.Source) error {
-	cache, _, err := r.cfg.Tokeniser.Cache()
-	if err != nil {
-		return err
-	}
+func (r *Rounds) fill(ctx context.Context, key match.TokenKey, cache *tokens.Cache, source protocol.Source) (*match.Writer, error) {
 	var wanted people
 	for id, err := range r.cfg.Warehouse.Evaluate(ctx, source.Definition, protocol.PurposePooling) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		wanted.add(id)
 	}
-	return cache.Each(ctx, wanted.has, func(id warehouse.PersonID, token *oprf.Token) error {
+	writer := match.NewWriter(match.WriterConfig{Key: key, Folder: r.cfg.Dir, People: wanted.count})
+	err := cache.Each(ctx, wanted.has, func(id warehouse.PersonID, token *oprf.Token) error {
 		return writer.Add((*[64]byte)(token), match.Row(id))
 	})
+	if err != nil {
+		writer.Close()
+		return nil, err
+	}
+	return writer, nil
 }
 
 // people is a set of person numbers, which are dense.
-type people struct{ bits []uint64 }
+type people struct {
+	bits  []uint64
+	count int
+}
 
+// add adds somebody who is not in it.
 func (p *people) add(id warehouse.PersonID) {
 	for int(id/64) >= len(p.bits) {
 		p.bits = append(p.bits, make([]uint64, 1+len(p.bits))...)
 	}
 	p.bits[id/64] |= 1 << (id % 64)
+	p.count++
 }
 
 func (p *people) has(id warehouse.PersonID) bool {

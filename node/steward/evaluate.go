@@ -79,7 +79,7 @@ func (s *Steward) checkTicket(from protocol.MemberID, req *wire.EvaluateRequest)
 	var key federation.Key
 	err := s.cfg.Author.Witness.View(func(tx federation.Tx) error {
 		var ok bool
-		if key, ok = federation.ActiveKey(tx); !ok || key.Epoch != protocol.Epoch(req.GetEpoch()) {
+		if key, ok = federation.FindKey(tx, protocol.Epoch(req.GetEpoch())); !ok {
 			return errEpoch
 		}
 		ticket, ok := federation.FindTicket(tx, from, key.Epoch, req.GetSequence())
@@ -95,8 +95,8 @@ func (s *Steward) checkTicket(from protocol.MemberID, req *wire.EvaluateRequest)
 func (s *Steward) load(key federation.Key) (*held, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.share != nil && s.share.attempt == key.Attempt {
-		return s.share, nil
+	if known := s.shares[key.Attempt]; known != nil {
+		return known, nil
 	}
 	if _, ok := key.Holder(s.self()); !ok {
 		return nil, errNoShare
@@ -113,6 +113,6 @@ func (s *Steward) load(key federation.Key) (*held, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.share = &held{attempt: key.Attempt, share: share, key: public}
-	return s.share, nil
+	s.shares[key.Attempt] = &held{share: share, key: public}
+	return s.shares[key.Attempt], nil
 }

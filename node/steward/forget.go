@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,23 +15,25 @@ import (
 	"coulisse/protocol/federation"
 )
 
-// needed are the attempts whose secrets still serve: the sharing in use, which
-// tokens are made under until another is done and which is dealt from, and the
-// attempt under way.
+// needed are the attempts whose shares still serve: those of the keys in use,
+// of which two serve while members move from one to the other, and the attempt
+// under way.
 func (s *Steward) needed(tx federation.Tx, c federation.Ceremony) []protocol.Attempt {
 	var attempts []protocol.Attempt
-	if key, ok := federation.ActiveKey(tx); ok {
+	for _, key := range federation.Keys(tx) {
 		attempts = append(attempts, key.Attempt)
 	}
-	if !c.Done && !c.Failed {
+	if underWay(c) {
 		attempts = append(attempts, c.Attempt)
 	}
 	return attempts
 }
 
-// forget deletes what must not outlive its attempt: shares of earlier sharings
-// and of attempts that failed, t of which would be the key, and the envelope
-// keys under which subshares lie in the log.
+func underWay(c federation.Ceremony) bool { return !c.Done && !c.Failed }
+
+// forget deletes what must not outlive its attempt: shares of retired keys, of
+// earlier sharings and of attempts that failed, t of which would be the key, and
+// the envelope keys under which subshares lie in the log.
 //
 // Nothing of an attempt that this node's log does not know yet is touched: a
 // node that reads its log again, after its copy was lost, passes by every
@@ -54,8 +57,7 @@ func (s *Steward) forget(c federation.Ceremony, needed []protocol.Attempt) error
 		if !ok || after(attempt, c.Attempt) {
 			continue
 		}
-		over := kind == kindCeremony && c.Done && attempt == c.Attempt
-		if !over && slices.Contains(needed, attempt) {
+		if kind == kindCeremony && attempt == c.Attempt && underWay(c) || kind == kindShare && slices.Contains(needed, attempt) {
 			continue
 		}
 		if err := os.Remove(filepath.Join(s.cfg.Dir, entry.Name())); err != nil {
@@ -66,13 +68,11 @@ func (s *Steward) forget(c federation.Ceremony, needed []protocol.Attempt) error
 	return nil
 }
 
-// forgetHeld drops the share in memory with its file.
+// forgetHeld drops the shares in memory with their files.
 func (s *Steward) forgetHeld(needed []protocol.Attempt) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.share != nil && !slices.Contains(needed, s.share.attempt) {
-		s.share = nil
-	}
+	maps.DeleteFunc(s.shares, func(a protocol.Attempt, _ *held) bool { return !slices.Contains(needed, a) })
 }
 
 // Kinds of secret.
@@ -96,7 +96,8 @@ func parseName(name string) (kind string, a protocol.Attempt, ok bool) {
 	return "", protocol.Attempt{}, false
 }
 
-// after reports whether a began after b. Rolls count through all epochs.
+// after reports whether a began after b. Rolls count through all epochs, and a
+// roll is handed the key in use before it makes the next.
 func after(a, b protocol.Attempt) bool {
-	return cmp.Or(cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Roll, b.Roll), cmp.Compare(a.Number, b.Number)) > 0
+	return cmp.Or(cmp.Compare(a.Roll, b.Roll), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Number, b.Number)) > 0
 }

@@ -38,20 +38,21 @@ type Steward struct {
 	// complained is when Step last complained of somebody's silence.
 	complained time.Time
 
-	// mu guards share, which is read from its file when first needed.
-	mu    sync.Mutex
-	share *held
+	// mu guards shares, each read from its file when first needed.
+	mu     sync.Mutex
+	shares map[protocol.Attempt]*held
 }
 
-// held is this steward's share with the key that it belongs to.
+// held is one of this steward's shares with the key that it belongs to.
 type held struct {
-	attempt protocol.Attempt
-	share   oprf.Share
-	key     *oprf.PublicKey
+	share oprf.Share
+	key   *oprf.PublicKey
 }
 
 // New returns a steward. The folder is made when something is put in it.
-func New(cfg Config) *Steward { return &Steward{cfg: cfg, now: time.Now} }
+func New(cfg Config) *Steward {
+	return &Steward{cfg: cfg, now: time.Now, shares: map[protocol.Attempt]*held{}}
+}
 
 func (s *Steward) self() protocol.MemberID { return s.cfg.Author.Member }
 

@@ -116,9 +116,10 @@ func (s *scene) ticket(m *federationtest.Member, people ...string) (*oprf.Blindi
 	blinding, blinded, err := oprf.Blind(inputs)
 	s.town.Must(err)
 	encoded := oprf.EncodeElements(blinded)
-	sequence := federation.TicketsOf(&s.town.Log, m.ID, 1).Sequence + 1
-	s.town.Must(witnesstest.Post(s.square, m, protocol.Ticket{Epoch: 1, Root: protocol.HashOf(encoded), Count: len(people), Sequence: sequence}))
-	return blinding, &wire.EvaluateRequest{Epoch: 1, Sequence: sequence, Blinded: encoded}
+	epoch := s.key().Epoch
+	sequence := federation.TicketsOf(&s.town.Log, m.ID, epoch).Sequence + 1
+	s.town.Must(witnesstest.Post(s.square, m, protocol.Ticket{Epoch: epoch, Root: protocol.HashOf(encoded), Count: len(people), Sequence: sequence}))
+	return blinding, &wire.EvaluateRequest{Epoch: uint32(epoch), Sequence: sequence, Blinded: encoded}
 }
 
 // tokens has a batch evaluated by some houses, in the order of their seats.

@@ -19,8 +19,11 @@ import (
 const (
 	askAgain  = 3 * time.Second
 	askAtMost = 4
+	// askBusy is askAgain of one that said that others wait: in that time it
+	// evaluates a hundred batches, and if it has ended, no more is lost.
+	askBusy = 15 * time.Second
 	// A steward refuses a ticket that its own witness has not read yet, a
-	// moment after it was committed.
+	// moment after it was committed. Each pause is twice the last.
 	afterRefusal = 250 * time.Millisecond
 	avoidFor     = time.Minute
 	answersKept  = 4
@@ -133,7 +136,7 @@ func (t *Tokeniser) ask(ctx context.Context, h federation.Holder, letter *wire.L
 	answers, done := t.await(answerKey{h.Member, request.GetSequence()})
 	defer done()
 	last := errSilent
-	for range askAtMost {
+	for try := range askAtMost {
 		// What could not be sent is lost like any other letter.
 		if err := t.cfg.Send(ctx, h.Member, letter); err != nil {
 			last = err
@@ -149,7 +152,7 @@ func (t *Tokeniser) ask(ctx context.Context, h federation.Holder, letter *wire.L
 		}
 		refusal := reply.GetRefusal()
 		last = fmt.Errorf("it refused: %q", refusal[:min(len(refusal), refusalShown)])
-		if err := pause(ctx, afterRefusal); err != nil {
+		if err := pause(ctx, afterRefusal<<try); err != nil {
 			return oprf.Partial{}, err
 		}
 	}
@@ -164,9 +167,13 @@ func awaitReply(ctx context.Context, answers <-chan *wire.EvaluateReply, request
 	for {
 		select {
 		case reply := <-answers:
-			if slices.Equal(reply.GetSet(), request.GetSet()) && reply.GetEpoch() == request.GetEpoch() {
+			if !slices.Equal(reply.GetSet(), request.GetSet()) || reply.GetEpoch() != request.GetEpoch() {
+				continue // it is to an earlier set
+			}
+			if reply.GetWaiting() == 0 {
 				return reply, nil
-			} // else it is to an earlier set
+			}
+			again.Reset(askBusy)
 		case <-again.C:
 			return nil, nil
 		case <-ctx.Done():

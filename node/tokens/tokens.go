@@ -5,12 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"coulisse/crypto/oprf"
 	"coulisse/crypto/seal"
 	"coulisse/node/author"
-	"coulisse/node/identity"
 	"coulisse/node/warehouse"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -39,16 +39,20 @@ type Tokeniser struct {
 	// turn holds one place, taken while missing tokens are made: two at once
 	// would debit the same people twice, under tickets of the same number.
 	turn chan struct{}
+	// wanted is how many wait for it.
+	wanted atomic.Int32
 
 	// scanned is the warehouse as it was when nobody in it was without a token.
 	// Whoever holds turn may touch it.
 	scanned stamp
 
-	// opening guards the cache, which takes seconds to open if there are
-	// millions of people.
+	// using is held for reading by whoever reads tokens for a round, and for
+	// writing while those of a retired key are deleted.
+	using sync.RWMutex
+
+	// opening guards the open caches.
 	opening sync.Mutex
-	cache   *Cache
-	epoch   protocol.Epoch
+	caches  map[protocol.Epoch]*Cache
 
 	// mu guards what follows, and is held for a moment only: the relay's
 	// answers are delivered under it.
@@ -56,6 +60,10 @@ type Tokeniser struct {
 	waiting map[answerKey]chan *wire.EvaluateReply
 	avoided map[protocol.MemberID]time.Time // stewards that failed, until when
 	trouble error
+	// finished is the newest epoch under which nobody was without a token, and
+	// pace how fast tokens are made.
+	finished protocol.Epoch
+	pace     pace
 }
 
 // answerKey says which answer is awaited: from whom, for which ticket.
@@ -70,7 +78,7 @@ func New(cfg Config) *Tokeniser {
 		cfg.AskAgain = askAgain
 	}
 	return &Tokeniser{
-		cfg: cfg, turn: make(chan struct{}, 1), waiting: map[answerKey]chan *wire.EvaluateReply{}, avoided: map[protocol.MemberID]time.Time{},
+		cfg: cfg, turn: make(chan struct{}, 1), caches: map[protocol.Epoch]*Cache{}, waiting: map[answerKey]chan *wire.EvaluateReply{}, avoided: map[protocol.MemberID]time.Time{},
 	}
 }
 
@@ -83,21 +91,14 @@ var ErrNoKey = protocol.Refuse(ErrWaiting,
 	"il n'y a pas encore de clé\u00a0: les membres élisent d'abord des gardiens de clé",
 	"there is no key yet: the members elect key stewards first")
 
-// Cache is the tokens under the key in use.
+// Cache is the tokens under the newest key.
 func (t *Tokeniser) Cache() (*Cache, federation.Key, error) {
 	key, err := t.key()
 	if err != nil {
 		return nil, key, err
 	}
-	t.opening.Lock()
-	defer t.opening.Unlock()
-	if t.cache == nil || t.epoch != key.Epoch {
-		if t.cache, err = OpenCache(t.cfg.Dir, t.cfg.Identity, key.Epoch); err != nil {
-			return nil, key, err
-		}
-		t.epoch = key.Epoch
-	}
-	return t.cache, key, nil
+	cache, err := t.open(key.Epoch)
+	return cache, key, err
 }
 
 func (t *Tokeniser) key() (key federation.Key, err error) {
@@ -111,27 +112,6 @@ func (t *Tokeniser) key() (key federation.Key, err error) {
 	return key, err
 }
 
-// Progress is how far tokenising has come.
-type Progress struct {
-	Done  int64 `json:"done"`  // people with a token
-	Total int64 `json:"total"` // people who consent to pooling
-}
-
-// Progress counts; without a key nothing is done yet.
-func (t *Tokeniser) Progress(ctx context.Context) (Progress, error) {
-	var p Progress
-	summary, err := t.cfg.Warehouse.Summary(ctx)
-	if err != nil {
-		return p, err
-	}
-	p.Total = summary.Consented[protocol.PurposePooling]
-	if cache, _, err := t.Cache(); err == nil {
-		// Tokens of people who withdrew stay until the key changes.
-		p.Done = min(cache.Len(), p.Total)
-	}
-	return p, nil
-}
-
 // Trouble is why tokenising does not go on; nil when it does.
 func (t *Tokeniser) Trouble() error {
 	t.mu.Lock()
@@ -139,57 +119,58 @@ func (t *Tokeniser) Trouble() error {
 	return t.trouble
 }
 
-// Complete makes every missing token. It returns when none is missing, or with
-// what is in the way.
-func (t *Tokeniser) Complete(ctx context.Context) error {
+// takeTurn waits for the turn. Whoever makes tokens gives it away between two
+// batches.
+func (t *Tokeniser) takeTurn(ctx context.Context) error {
+	t.wanted.Add(1)
+	defer t.wanted.Add(-1)
 	select {
 	case t.turn <- struct{}{}:
-		defer func() { <-t.turn }()
+		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	err := t.complete(ctx)
+}
+
+func (t *Tokeniser) leaveTurn() { <-t.turn }
+
+// Complete makes every missing token. It returns when none is missing, or with
+// what is in the way.
+func (t *Tokeniser) Complete(ctx context.Context) error {
+	if err := t.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer t.leaveTurn()
+	epoch, err := t.complete(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if err == nil {
+		t.finished = epoch
+	}
 	if t.trouble = err; errors.Is(err, ErrNoKey) {
 		return nil
 	}
 	return err
 }
 
-func (t *Tokeniser) complete(ctx context.Context) error {
+// complete makes what is missing under the newest key, and returns its epoch.
+func (t *Tokeniser) complete(ctx context.Context) (protocol.Epoch, error) {
 	cache, key, err := t.Cache()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if err := t.finishPending(ctx, cache, key.Epoch); err != nil {
-		return err
+		return 0, err
 	}
 	now, err := t.look(ctx, key.Epoch)
-	if err != nil || now == t.scanned {
-		return err
+	if err == nil && now != t.scanned {
+		err = t.completeAll(ctx, cache, key)
 	}
-	for after := warehouse.PersonID(0); ; {
-		ids, inputs, err := t.gather(ctx, cache, key, after)
-		if err != nil {
-			return err
-		}
-		if len(ids) == 0 {
-			t.scanned = now
-			return nil
-		}
-		after = ids[len(ids)-1]
-		b, err := newBatch(ids, inputs)
-		if err != nil {
-			return err
-		}
-		if err := cache.keepPending(b); err != nil {
-			return err
-		}
-		if err := t.finish(ctx, cache, b, key.Epoch); err != nil {
-			return err
-		}
+	if err != nil {
+		return 0, err
 	}
+	t.scanned = now
+	return key.Epoch, nil
 }
 
 // stamp tells one state of the warehouse from another, as far as it matters
@@ -210,54 +191,45 @@ func (t *Tokeniser) look(ctx context.Context, epoch protocol.Epoch) (stamp, erro
 	}, err
 }
 
-// finishPending goes on with the batch that an earlier attempt, or an earlier
-// process, left.
+// finishPending goes on with the batches that an earlier attempt, or an earlier
+// process, left, in order of their tickets.
 func (t *Tokeniser) finishPending(ctx context.Context, cache *Cache, epoch protocol.Epoch) error {
-	b, err := cache.pending()
-	if err != nil || b == nil {
+	waiting, err := cache.pending()
+	if err == nil {
+		err = t.noticeSetback(ctx, cache, epoch, waiting)
+	}
+	if err != nil {
 		return err
 	}
-	if cache.hasAll(b) {
-		return cache.dropPending()
+	for _, sequence := range waiting {
+		b, err := cache.readPending(sequence)
+		if err != nil {
+			return err
+		}
+		all, err := cache.hasAll(b)
+		if err == nil && !all {
+			err = t.finish(ctx, cache, b, epoch)
+		}
+		if err == nil {
+			err = cache.dropPending(b)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	return t.finish(ctx, cache, b, epoch)
+	return nil
 }
 
 // finish takes a batch that is on disk to its tokens.
 func (t *Tokeniser) finish(ctx context.Context, cache *Cache, b *batch, epoch protocol.Epoch) error {
-	if err := t.commit(ctx, b, epoch); err != nil {
+	if err := t.commit(ctx, cache, b, epoch); err != nil {
 		return err
 	}
 	tokens, err := t.tokenise(ctx, b, epoch)
 	if err != nil {
 		return err
 	}
-	if err := cache.Put(b.sequence, b.ids, tokens); err != nil {
-		return err
-	}
-	return cache.dropPending()
-}
-
-// gather collects the next people without a token, numbered above after.
-func (t *Tokeniser) gather(ctx context.Context, cache *Cache, key federation.Key, after warehouse.PersonID) (ids []warehouse.PersonID, inputs [][]byte, err error) {
-	namespace, err := t.namespace()
-	if err != nil {
-		return nil, nil, err
-	}
-	for person, err := range t.cfg.Warehouse.Persons(ctx, protocol.PurposePooling, after) {
-		if err != nil {
-			return nil, nil, err
-		}
-		if cache.Has(person.ID) {
-			continue
-		}
-		ids = append(ids, person.ID)
-		inputs = append(inputs, identity.OPRFInput(namespace, key.Epoch, person.Identifier))
-		if len(ids) == protocol.MaxBatch {
-			break
-		}
-	}
-	return ids, inputs, nil
+	return cache.Put(b.sequence, b.ids, tokens)
 }
 
 func (t *Tokeniser) namespace() (protocol.Namespace, error) {
@@ -270,35 +242,53 @@ func (t *Tokeniser) namespace() (protocol.Namespace, error) {
 	return namespace, err
 }
 
-// commit debits the member's allowance for the batch, once. One batch at a
-// time is under way, so its ticket is the last one or none yet. A ticket that
-// an ended process sent, and that is still on its way, has the number and the
-// content of this one: the log takes one of the two.
-func (t *Tokeniser) commit(ctx context.Context, b *batch, epoch protocol.Epoch) error {
-	last, found := t.lastTicket(epoch)
-	if found && last == b.ticket(epoch, last.Sequence) {
-		b.sequence = last.Sequence
+// begin puts a new batch on disk and posts its ticket.
+func (t *Tokeniser) begin(ctx context.Context, cache *Cache, b *batch, epoch protocol.Epoch) error {
+	b.sequence = t.lastTicket(epoch) + 1
+	if err := cache.keepPending(b); err != nil {
+		return err
+	}
+	return t.commit(ctx, cache, b, epoch)
+}
+
+// commit debits the member's allowance for a batch that is on disk, once. One
+// batch at a time is without its ticket, so that is the next one of the log. A
+// ticket that an ended process sent, and that is still on its way, has the
+// number and the content of this one: the log takes one of the two.
+func (t *Tokeniser) commit(ctx context.Context, cache *Cache, b *batch, epoch protocol.Epoch) error {
+	if t.committed(b, epoch) {
 		return nil
 	}
-	wanted := b.ticket(epoch, last.Sequence+1)
-	if err := author.Post(ctx, t.cfg.Author, wanted); err != nil {
+	if err := cache.renumber(b, t.lastTicket(epoch)+1); err != nil {
+		return err
+	}
+	if err := author.Post(ctx, t.cfg.Author, b.ticket(epoch)); err != nil {
 		return err
 	}
 	// The log itself says so, or the stewards will not answer.
-	if last, _ := t.lastTicket(epoch); last != wanted {
+	if !t.committed(b, epoch) {
 		return author.ErrUnseen
 	}
-	b.sequence = wanted.Sequence
 	return nil
 }
 
-func (t *Tokeniser) lastTicket(epoch protocol.Epoch) (last protocol.Ticket, ok bool) {
+// committed reports whether the log has a batch's ticket.
+func (t *Tokeniser) committed(b *batch, epoch protocol.Epoch) (found bool) {
 	_ = t.cfg.Author.Witness.View(func(tx federation.Tx) error { // the function never fails
-		sequence := federation.TicketsOf(tx, t.cfg.Author.Member, epoch).Sequence
-		last, ok = federation.FindTicket(tx, t.cfg.Author.Member, epoch, sequence)
+		ticket, ok := federation.FindTicket(tx, t.cfg.Author.Member, epoch, b.sequence)
+		found = ok && ticket == b.ticket(epoch)
 		return nil
 	})
-	return last, ok
+	return found
+}
+
+// lastTicket is the number of the member's last one; 0 for none.
+func (t *Tokeniser) lastTicket(epoch protocol.Epoch) (sequence int64) {
+	_ = t.cfg.Author.Witness.View(func(tx federation.Tx) error { // the function never fails
+		sequence = federation.TicketsOf(tx, t.cfg.Author.Member, epoch).Sequence
+		return nil
+	})
+	return sequence
 }
 
 // tokenise has a batch evaluated. A steward that answers wrongly or not at all
@@ -306,12 +296,9 @@ func (t *Tokeniser) lastTicket(epoch protocol.Epoch) (last protocol.Ticket, ok b
 // stewards are is read each time: the key may be handed on meanwhile.
 func (t *Tokeniser) tokenise(ctx context.Context, b *batch, epoch protocol.Epoch) ([]oprf.Token, error) {
 	for {
-		key, err := t.key()
+		key, err := t.keyOf(epoch)
 		if err != nil {
 			return nil, err
-		}
-		if key.Epoch != epoch {
-			return nil, errReplaced
 		}
 		public, err := oprf.ParsePublicKey(key.PublicKey)
 		if err != nil {
@@ -333,7 +320,3 @@ func (t *Tokeniser) tokenise(ctx context.Context, b *batch, epoch protocol.Epoch
 		}
 	}
 }
-
-var errReplaced = protocol.Refuse(ErrWaiting,
-	"la clé vient d'être remplacée\u00a0; la création des jetons reprend avec la nouvelle",
-	"the key was replaced just now; tokenising goes on with the new one")

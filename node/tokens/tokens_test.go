@@ -161,7 +161,7 @@ func TestEverybodyOnce(t *testing.T) {
 	s.town.Must(s.current.Complete(context.Background()))
 	s.wantDone(25)
 	p, err := s.start().Progress(context.Background())
-	if err != nil || p != (tokens.Progress{Done: 25, Total: 25}) {
+	if err != nil || p != (tokens.Progress{Epoch: 1, Done: 25, Total: 25}) {
 		t.Errorf("%+v %v", p, err)
 	}
 	s.town.Must(s.current.Complete(context.Background()))
@@ -232,6 +232,29 @@ func TestAStewardThatIsAMomentBehind(t *testing.T) {
 	}
 	s.town.Must(s.current.Complete(context.Background()))
 	s.wantDone(8)
+}
+
+// A steward that others wait for says so. It is neither asked again meanwhile nor
+// left out.
+func TestABusySteward(t *testing.T) {
+	t.Parallel()
+	s := play(t, 8)
+	for i, m := range s.town.Members[:3] {
+		s.behave(i, func(r *wire.EvaluateReply) *wire.EvaluateReply {
+			time.AfterFunc(10*s.cfg.AskAgain, func() { s.current.Deliver(m.ID, r) })
+			return &wire.EvaluateReply{Epoch: r.GetEpoch(), Sequence: r.GetSequence(), Set: r.GetSet(), Waiting: 7}
+		})
+	}
+	s.town.Must(s.current.Complete(t.Context()))
+	s.wantDone(8)
+	for id, times := range s.asked {
+		if times > 1 {
+			t.Errorf("%s was asked %d times", id, times)
+		}
+	}
+	if len(s.asked) != 2 {
+		t.Errorf("%d stewards were asked for one batch", len(s.asked))
+	}
 }
 
 // While too few stewards answer, every attempt is for the same ticket.
@@ -404,7 +427,7 @@ func TestACutCache(t *testing.T) {
 	t.Parallel()
 	s := play(t, 4)
 	s.town.Must(s.current.Complete(context.Background()))
-	files, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*", "batch-*"))
+	files, err := filepath.Glob(filepath.Join(s.cfg.Dir, "*", "run-*"))
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%q %v", files, err)
 	}

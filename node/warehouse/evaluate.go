@@ -2,17 +2,17 @@ package warehouse
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"iter"
+	"math/bits"
 	"strings"
 
 	"coulisse/protocol"
 )
 
 // Evaluate lists the people who now consent to the purpose and satisfy the
-// definition, ascending, all as of one instant, in constant memory. It ends at
-// the first error.
+// definition, ascending, all as of one instant, in the memory of half a bit a
+// person in the store. It ends at the first error.
 //
 // Disciplines, venues and days say which lines count; the least numbers are
 // then compared with the sums over those; see [LeastVisits]. A visit is an event on a day of which the person kept a ticket, so
@@ -38,57 +38,37 @@ func (w *Warehouse) Count(ctx context.Context, d protocol.Definition, purpose pr
 	return n, nil
 }
 
-// evaluate keeps the answer in a temporary table, which the engine may spill,
-// and reads it window by window: a result as such would be held whole.
+// evaluate has the engine gather the answer into words of wordBits people each:
+// a result is held whole, and so it is a thirtieth as long, and read as quickly.
 func (w *Warehouse) evaluate(ctx context.Context, d protocol.Definition, purpose protocol.Purpose, yield func(PersonID, error) bool) error {
 	q, err := matching(d, purpose)
 	if err != nil {
 		return err
 	}
-	conn, err := w.db.Conn(ctx)
+	rows, err := w.db.QueryContext(ctx, fmt.Sprintf(
+		`SELECT person // %[1]d, bit_or(1::UBIGINT << (person %% %[1]d)::UBIGINT) FROM (%s) GROUP BY 1 ORDER BY 1`, wordBits, q), q.args...)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
-	defer conn.ExecContext(context.WithoutCancel(ctx), `DROP TABLE IF EXISTS temp.matching`)
-	_, err = conn.ExecContext(ctx, `CREATE TEMP TABLE matching AS `+q.String()+` ORDER BY person`, q.args...)
-	if err != nil {
-		return err
-	}
-	return stream(ctx, conn, yield)
-}
-
-// stream yields the temporary table's persons until there are no more or the
-// consumer has enough.
-func stream(ctx context.Context, conn *sql.Conn, yield func(PersonID, error) bool) error {
-	ids := make([]PersonID, 0, window)
-	var last PersonID
-	for {
-		rows, err := conn.QueryContext(ctx, `SELECT person FROM temp.matching WHERE person > ? ORDER BY person LIMIT ?`, last, window)
-		if err != nil {
+	defer rows.Close()
+	for rows.Next() {
+		var word PersonID
+		var people uint64
+		if err := rows.Scan(&word, &people); err != nil {
 			return err
 		}
-		ids = ids[:0]
-		for rows.Next() {
-			if err := rows.Scan(&last); err != nil {
-				rows.Close()
-				return err
-			}
-			ids = append(ids, last)
-		}
-		if err := rows.Err(); err != nil {
-			return err
-		}
-		for _, id := range ids {
-			if !yield(id, nil) {
+		for ; people != 0; people &= people - 1 {
+			if !yield(word*wordBits+PersonID(bits.TrailingZeros64(people)), nil) {
 				return nil
 			}
 		}
-		if len(ids) < window {
-			return nil
-		}
 	}
+	return rows.Err()
 }
+
+// wordBits is how many people make a word. A shift by more than 62 overflows in
+// the engine.
+const wordBits = 32
 
 // query is a statement in the making. Words from a definition enter it as
 // arguments only.
@@ -122,8 +102,11 @@ func matching(d protocol.Definition, purpose protocol.Purpose) (*query, error) {
 		return nil, err
 	}
 	q := &query{}
-	q.add(`SELECT s.person FROM standing s JOIN people p USING (person)
-		WHERE s.purpose = ? AND s.granted_at > s.withdrawn_at`, string(purpose))
+	q.add(`SELECT s.person FROM standing s`)
+	if len(d.PostalPrefixes) > 0 { // or the engine would hold everybody to find nobody missing
+		q.add(` JOIN people p USING (person)`)
+	}
+	q.add(` WHERE s.purpose = ? AND s.granted_at > s.withdrawn_at`, string(purpose))
 	q.oneOf(`starts_with(p.postal_code, ?)`, d.PostalPrefixes, func(prefix string) []any { return []any{prefix} })
 	if LeastVisits(d) > 0 || d.MinTickets > 0 || d.MinCents > 0 {
 		q.add(` AND s.person IN (`)

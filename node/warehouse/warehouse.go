@@ -43,7 +43,7 @@ type PersonID int64
 
 // Bounds of a [Config].
 const (
-	DefaultMemoryMB = 512
+	DefaultMemoryMB = 128
 	MinMemoryMB     = 128
 	DefaultThreads  = 2
 )

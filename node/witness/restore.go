@@ -49,7 +49,8 @@ func (w *Witness) restore() error {
 }
 
 // recallEvidence keeps a node that was stopped by what it was shown from
-// following on after a restart, until its operator has moved the file away.
+// following on after a restart, until its operator has moved the file away, or
+// an upgraded node finds that it proves nothing.
 func (w *Witness) recallEvidence() error {
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
@@ -57,6 +58,12 @@ func (w *Witness) recallEvidence() error {
 	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), evidencePrefix) {
+			continue
+		}
+		if aside, err := w.setAside(e.Name()); aside || err != nil {
+			if err != nil {
+				return err
+			}
 			continue
 		}
 		path := filepath.Join(w.dir, e.Name())
@@ -68,7 +75,12 @@ func (w *Witness) recallEvidence() error {
 	return nil
 }
 
+// replay verifies what the snapshot does not cover.
 func (w *Witness) replay() error {
+	w.recall()
+	if _, err := w.file.Seek(w.whole, io.SeekStart); err != nil {
+		return fmt.Errorf("read the node's copy of the log: %w", err)
+	}
 	lines := bufio.NewReaderSize(w.file, 64<<10)
 	var bad error // of the last line
 	for more := true; more; {
@@ -86,7 +98,7 @@ func (w *Witness) replay() error {
 				return w.damaged(bad)
 			}
 			if bad == nil {
-				w.whole += int64(len(line)) + 1
+				w.count(line[:len(line)+1])
 			}
 		}
 	}
@@ -96,8 +108,9 @@ func (w *Witness) replay() error {
 	return nil
 }
 
-// readBlock reads some lines, without their ends, and whether there may be
-// more. A line without its end is left out: it was being written.
+// readBlock reads some lines, without their ends, which follow them in memory,
+// and whether there may be more. A line without its end is left out: it was
+// being written.
 func readBlock(lines *bufio.Reader) (block [][]byte, more bool, err error) {
 	for size := 0; size < blockBytes; {
 		line, err := lines.ReadBytes('\n')

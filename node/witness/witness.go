@@ -10,8 +10,10 @@ package witness
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 	"sync"
@@ -61,13 +63,19 @@ type Witness struct {
 	memory federation.Memory
 	file   *os.File
 	whole  int64         // bytes of the file that are entries of memory
+	digest hash.Hash     // SHA-256 of those
 	signed protocol.Head // the largest head that was signed under
 	ahead  time.Duration // see [Witness.Ahead]
+	aside  string        // see [Witness.Aside]
 	// stopped is why nothing more is taken nor signed.
 	stopped error
 
 	// signing is held while a larger head is put on disk.
 	signing sync.Mutex
+
+	// snapshots is nil if none are kept. What is in it belongs to the one
+	// goroutine that takes entries.
+	snapshots *snapshots
 
 	grownMu sync.Mutex
 	grown   chan struct{}
@@ -75,7 +83,9 @@ type Witness struct {
 
 // Open verifies the copy in dir from its genesis on. An entry that was being
 // taken when the process ended is dropped; it will be fetched again.
-func Open(dir string, id protocol.Hash) (*Witness, error) {
+func Open(dir string, id protocol.Hash) (*Witness, error) { return open(dir, id, nil) }
+
+func open(dir string, id protocol.Hash, kept *snapshots) (*Witness, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -83,10 +93,14 @@ func Open(dir string, id protocol.Hash) (*Witness, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the node's copy of the log: %w", err)
 	}
-	w := &Witness{dir: dir, federation: id, now: time.Now, file: file, grown: make(chan struct{})}
+	w := &Witness{
+		dir: dir, federation: id, now: time.Now, file: file, digest: sha256.New(),
+		snapshots: kept, grown: make(chan struct{}),
+	}
 	if err := w.restore(); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
+	w.keepSnapshot(func(grown int64, _ time.Duration) bool { return grown >= longReplay })
 	return w, nil
 }
 
@@ -131,6 +145,9 @@ func (w *Witness) Take(raw []byte) error {
 	if err == nil || w.Err() != nil {
 		w.wake()
 	}
+	if err == nil {
+		w.keepSnapshot(periodic)
+	}
 	return err
 }
 
@@ -160,12 +177,18 @@ func (w *Witness) take(raw []byte) error {
 	} else if err != nil {
 		return errors.Join(w.stop(raw, err), w.file.Truncate(w.whole))
 	}
-	w.whole += int64(len(line))
+	w.count(line)
 	w.readClock()
 	if err := w.checkSigned(); err != nil {
 		return w.stop(raw, err)
 	}
 	return nil
+}
+
+// count notes that a line of the file is an entry of memory. mu is held.
+func (w *Witness) count(line []byte) {
+	w.whole += int64(len(line))
+	w.digest.Write(line) // never fails
 }
 
 // stop keeps what the coordinator handed out, beside earlier evidence. mu is
@@ -223,8 +246,9 @@ func (w *Witness) wake() {
 	w.grown = make(chan struct{})
 }
 
-// Close closes the file.
+// Close closes the file. Nothing is taken meanwhile or afterwards.
 func (w *Witness) Close() error {
+	w.keepSnapshot(func(grown int64, _ time.Duration) bool { return grown >= leastGrowth })
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.file.Close()
