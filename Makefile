@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 GOBIN := $(CURDIR)/.bin
 
-.PHONY: check generate torture
+.PHONY: check generate torture bench
 
 check:
 	bash .ci/run
@@ -21,3 +21,7 @@ torture: export TORTURE_TIME ?= 20m
 torture: export TORTURE_SEED ?= $(shell date +%s)
 torture:
 	go test -count=1 -timeout=0 -v -run='^TestTorture$$' ./deploy/torture
+
+# What docs/performance.md says, measured again on this machine.
+bench:
+	BENCH=$(CURDIR)/docs/performance.md go test -count=1 -timeout=0 -v -run='^TestPerformance$$' ./deploy/bench

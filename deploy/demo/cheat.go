@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	"coulisse/protocol/governance"
+	"coulisse/protocol/pinned"
 	"coulisse/protocol/record"
 )
 
@@ -72,12 +72,6 @@ func (c *cheat) connect(dir string, identity *seal.Identity) error {
 	if err != nil {
 		return errors.New("the node's certificate does not decode")
 	}
-	authority, err := os.ReadFile(filepath.Join(dir, "authority.pem"))
-	if err != nil {
-		return err
-	}
-	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(authority)
 	text, err := os.ReadFile(filepath.Join(dir, "federation.json"))
 	if err != nil {
 		return err
@@ -88,9 +82,9 @@ func (c *cheat) connect(dir string, identity *seal.Identity) error {
 	}
 	c.federation = membership.Federation
 	c.client = coordclient.New(coordclient.Config{
-		Addresses: membership.Addresses, Logger: slog.New(slog.DiscardHandler),
+		Addresses: membership.Route.Addresses, Logger: slog.New(slog.DiscardHandler),
 		TLS: func() *tls.Config {
-			return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots, Certificates: []tls.Certificate{certificate}}
+			return pinned.Dial(membership.Route.Lists, func() *tls.Certificate { return &certificate })
 		},
 	})
 	return nil

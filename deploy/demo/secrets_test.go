@@ -4,14 +4,18 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
+	"coulisse/crypto/oprf"
 	"coulisse/crypto/seal"
 	"coulisse/deploy/demo/houses"
 	"coulisse/node/identity"
 	"coulisse/node/importer"
+	"coulisse/node/tokens"
+	"coulisse/node/warehouse"
 )
 
 // What the members know must not be in anything that the coordinator keeps, in
@@ -60,40 +64,39 @@ func secretsOf(t *testing.T, dir string, keys *roundKeys) *needles {
 	for id := range people {
 		n.identifier(id)
 	}
-	tokens := 0
+	made := 0
 	for _, house := range houses.All() {
-		tokens += n.tokens(t, filepath.Join(dir, string(house.ID)))
+		made += n.tokens(t, filepath.Join(dir, string(house.ID)))
 	}
 	for key := range keys.found {
 		n.secret("round key", []byte(key))
 	}
-	if len(people) < 20_000 || tokens < 30_000 || len(keys.found) == 0 {
-		t.Fatalf("collected %d identifiers, %d tokens and %d round keys: too few", len(people), tokens, len(keys.found))
+	if len(people) < 20_000 || made < 30_000 || len(keys.found) == 0 {
+		t.Fatalf("collected %d identifiers, %d tokens and %d round keys: too few", len(people), made, len(keys.found))
 	}
 	return n
 }
 
-// tokens reads a member's cache of tokens: eight bytes for the person and 64
-// for the token.
+// tokens reads a member's cache of tokens.
 func (n *needles) tokens(t *testing.T, dir string) (count int) {
 	t.Helper()
-	identity, err := seal.LoadIdentity(filepath.Join(dir, "identity.agekey"))
+	self, err := seal.LoadIdentity(filepath.Join(dir, "identity.agekey"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := filepath.Glob(filepath.Join(dir, "tokens", "epoch-*", "batch-*.age"))
+	cache, err := tokens.OpenCache(filepath.Join(dir, "tokens"), self, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, batch := range batches {
-		plain, err := seal.ReadFile(batch, identity, 1<<20)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for ; len(plain) >= 72; plain = plain[72:] {
-			n.secret("token", plain[8:72])
-			count++
-		}
+	defer cache.Close()
+	everybody := func(warehouse.PersonID) bool { return true }
+	err = cache.Each(t.Context(), everybody, func(_ warehouse.PersonID, token *oprf.Token) error {
+		n.secret("token", slices.Clone(token[:]))
+		count++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	return count
 }

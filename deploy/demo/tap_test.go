@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"coulisse/crypto/seal"
+	"coulisse/protocol"
+	"coulisse/protocol/pinned"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -88,7 +90,7 @@ func (p *tap) close() {
 
 func (p *tap) pass(raw net.Conn, replica, upstream string) error {
 	defer raw.Close()
-	own, roots, err := p.credential(filepath.Join(dirCoordinator, replica))
+	own, err := p.credential(filepath.Join(dirCoordinator, replica))
 	if err != nil {
 		return err
 	}
@@ -101,10 +103,8 @@ func (p *tap) pass(raw net.Conn, replica, upstream string) error {
 	if err := client.Handshake(); err != nil {
 		return err
 	}
-	config := &tls.Config{
-		MinVersion: tls.VersionTLS13, RootCAs: roots, ServerName: "127.0.0.1",
-		NextProtos: []string{client.ConnectionState().NegotiatedProtocol},
-	}
+	config := pinned.Dial(func(protocol.Hash) bool { return true }, nil) // it is on this machine
+	config.NextProtos = []string{client.ConnectionState().NegotiatedProtocol}
 	caller := "nobody"
 	if shown := client.ConnectionState().PeerCertificates; len(shown) > 0 {
 		caller = strings.TrimPrefix(shown[0].URIs[0].Path, "/")
@@ -157,11 +157,9 @@ func (p *tap) callers(party string) (tls.Certificate, error) {
 	role, name, _ := strings.Cut(party, "/")
 	switch role {
 	case "replica":
-		held, _, err := p.credential(filepath.Join(dirCoordinator, name))
-		return held, err
+		return p.credential(filepath.Join(dirCoordinator, name))
 	case "operator":
-		held, _, err := p.credential(filepath.Join(dirCoordinator, "operator"))
-		return held, err
+		return p.credential(filepath.Join(dirCoordinator, "operator"))
 	}
 	dir := filepath.Join(p.root, name)
 	identity, err := seal.LoadIdentity(filepath.Join(dir, "identity.agekey"))
@@ -176,38 +174,24 @@ func (p *tap) callers(party string) (tls.Certificate, error) {
 }
 
 // credential reads what a folder of the coordinator's shows of itself.
-func (p *tap) credential(folder string) (tls.Certificate, *x509.CertPool, error) {
-	var none tls.Certificate
+func (p *tap) credential(folder string) (held tls.Certificate, err error) {
 	dir := filepath.Join(p.root, folder)
 	identity, err := seal.LoadIdentity(filepath.Join(dir, "identity.agekey"))
 	if err != nil {
-		return none, nil, err
+		return held, err
 	}
 	der, err := seal.ReadFile(filepath.Join(dir, "tls-key.age"), identity, maxSecret)
 	if err != nil {
-		return none, nil, err
+		return held, err
 	}
-	private, err := x509.ParsePKCS8PrivateKey(der)
-	if err != nil {
-		return none, nil, err
+	if held.PrivateKey, err = x509.ParsePKCS8PrivateKey(der); err != nil {
+		return held, err
 	}
-	held := tls.Certificate{PrivateKey: private}
-	roots := x509.NewCertPool()
-	for _, name := range []string{"tls.pem", "authority.pem"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return none, nil, err
-		}
-		block, _ := pem.Decode(text)
-		if block == nil {
-			return none, nil, fmt.Errorf("%s holds no certificate", name)
-		}
+	text, err := os.ReadFile(filepath.Join(dir, "tls.pem"))
+	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		held.Certificate = append(held.Certificate, block.Bytes)
-		if name == "authority.pem" {
-			roots.AppendCertsFromPEM(text)
-		}
 	}
-	return held, roots, nil
+	return held, err
 }
 
 // messages are what a direction carried: as it is, and, for gRPC, each stream's

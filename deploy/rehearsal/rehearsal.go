@@ -37,6 +37,8 @@ type Federation struct {
 	Members  []*Member
 	replicas []*part
 	peers    []consensus.Peer
+	listen   []string // where each replica listens, if not where it is dialled
+	memory   int64
 	logger   *slog.Logger
 }
 
@@ -91,23 +93,43 @@ func Charter() protocol.Charter {
 // its own group; those whose name begins with "journal" are media.
 func Found(tb testing.TB, names ...protocol.MemberID) *Federation {
 	tb.Helper()
+	return FoundIn(tb, Setting{Charter: Charter()}, names...)
+}
+
+// Setting is where and how a federation is founded.
+type Setting struct {
+	Charter protocol.Charter
+	// Between puts something in front of a replica, at an address where everybody
+	// dials it, the other replicas as well; nil for nothing.
+	Between func(replica string) (address string)
+	// Memory is what each replica may hold for uploads and matches; the
+	// coordinator's default if 0.
+	Memory int64
+}
+
+// FoundIn is Found in another setting than the usual one.
+func FoundIn(tb testing.TB, in Setting, names ...protocol.MemberID) *Federation {
+	tb.Helper()
 	dir, err := os.MkdirTemp("", "rehearsal")
 	if err != nil {
 		tb.Fatal(err)
 	}
-	f := &Federation{tb: tb, Dir: dir, logger: slog.New(slog.NewTextHandler(logWriter(tb), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	f := &Federation{tb: tb, Dir: dir, memory: in.Memory, logger: slog.New(slog.NewTextHandler(logWriter(tb), &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	tb.Cleanup(f.close)
 	for i := range 3 {
-		address := consensus.Address(freeAddress(tb))
-		f.peers = append(f.peers, consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("replique-%d", i+1)), Address: address})
+		address := freeAddress(tb)
+		f.listen = append(f.listen, address)
+		if in.Between != nil {
+			address = in.Between(address)
+		}
+		f.peers = append(f.peers, consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("replique-%d", i+1)), Address: consensus.Address(address)})
 	}
-	charter := Charter()
-	card, err := coordinator.Create(f.coordinatorDir(), charter.Namespace, f.peers, time.Now())
+	card, err := coordinator.Create(f.coordinatorDir(), in.Charter.Namespace, f.peers, time.Now())
 	f.must(err)
 	for _, id := range names {
 		f.addMember(id)
 	}
-	f.sign(charter, card)
+	f.sign(in.Charter, card)
 	f.replicas = make([]*part, len(f.peers))
 	for i := range f.replicas {
 		f.StartReplica(i)
@@ -166,7 +188,7 @@ func (f *Federation) addMember(id protocol.MemberID) {
 
 func (f *Federation) sign(charter protocol.Charter, card coordinator.Card) {
 	genesis := protocol.Genesis{
-		Charter: charter, Replicas: card.Replicas, Authority: card.Authority, At: protocol.At(time.Now()),
+		Charter: charter, Replicas: card.Replicas, At: protocol.At(time.Now()),
 	}
 	for _, m := range f.Members {
 		genesis.Founders = append(genesis.Founders, m.Folder.Signed)
@@ -187,7 +209,7 @@ func (f *Federation) StartReplica(i int) {
 	f.tb.Helper()
 	replica, err := coordinator.Open(coordinator.Config{
 		Dir: filepath.Join(f.coordinatorDir(), string(f.peers[i].ID)), Founding: &f.Founding, Version: "rehearsal",
-		Logger: f.logger.With("replica", string(f.peers[i].ID)), Timing: Timing,
+		Listen: f.listen[i], Memory: f.memory, Logger: f.logger.With("replica", string(f.peers[i].ID)), Timing: Timing,
 	})
 	f.must(err)
 	f.replicas[i] = start(replica.Run)
@@ -225,7 +247,7 @@ func (f *Federation) JoinReplica(from int) (int, protocol.Replica) {
 	f.tb.Helper()
 	i := len(f.peers)
 	peer := consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("replique-%d", i+1)), Address: consensus.Address(freeAddress(f.tb))}
-	f.peers, f.replicas = append(f.peers, peer), append(f.replicas, nil)
+	f.peers, f.replicas, f.listen = append(f.peers, peer), append(f.replicas, nil), append(f.listen, "")
 	card, err := coordinator.PrepareReplica(filepath.Join(f.coordinatorDir(), string(peer.ID)),
 		filepath.Join(f.coordinatorDir(), string(f.peers[from].ID)), peer, time.Now())
 	f.must(err)

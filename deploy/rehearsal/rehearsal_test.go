@@ -85,6 +85,12 @@ var houses = []protocol.MemberID{"agora", "moulin", "phare", "theatre"}
 func stage(t *testing.T, people public) *rehearsal.Federation {
 	t.Helper()
 	f := rehearsal.Found(t, append(slices.Clone(houses), "journal")...)
+	fill(f, people)
+	prepare(f)
+	return f
+}
+
+func fill(f *rehearsal.Federation, people public) {
 	for _, m := range f.Members {
 		if m.ID == "journal" {
 			f.Import(m, importer.People, people.readers())
@@ -92,11 +98,14 @@ func stage(t *testing.T, people public) *rehearsal.Federation {
 			f.Import(m, importer.Tickets, people.tickets(m.ID))
 		}
 	}
+}
+
+// prepare has the members vote for what a round needs.
+func prepare(f *rehearsal.Federation) {
 	f.Decide(protocol.Effect{ElectStewards: &protocol.StewardRoll{Members: houses[:3], Threshold: 2}})
 	for _, shipped := range policies.Shipped() {
 		f.Decide(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: shipped.Name, Text: shipped.Text}})
 	}
-	return f
 }
 
 func audience() draft.Audience {

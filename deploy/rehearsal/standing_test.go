@@ -3,6 +3,9 @@ package rehearsal
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"coulisse/node"
@@ -29,6 +32,27 @@ func (f *Federation) renewed(m *Member) {
 	f.StartNode(m)
 }
 
+// copied is a node on a copy of a member's folder, as a thief has it.
+func (f *Federation) copied(m *Member) *node.Node {
+	f.tb.Helper()
+	f.StopNode(m)
+	dir := filepath.Join(f.tb.TempDir(), "copied")
+	f.must(os.CopyFS(dir, os.DirFS(m.Folder.Dir)))
+	f.must(filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o600)
+	}))
+	f.StartNode(m)
+	folder, err := node.Open(dir)
+	f.must(err)
+	n, err := node.New(context.Background(), node.Config{Folder: folder, Logger: f.logger})
+	f.must(err)
+	f.tb.Cleanup(func() { f.must(n.Close()) })
+	return n
+}
+
 func TestMemberChangesItsKeys(t *testing.T) {
 	f := Found(t, "agora", "brise", "cigale")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -36,8 +60,16 @@ func TestMemberChangesItsKeys(t *testing.T) {
 	open := f.Propose(aGrant)
 	b := f.Members[1]
 	f.Vote(b, open, protocol.For) // under the key that goes
+	copied := f.copied(b)
+	if s, err := copied.Status(ctx); err != nil || s.Unanswered {
+		t.Fatal("a copy of the folder is not answered before the change:", err)
+	}
 	f.must(b.Node.ChangeKeys(ctx))
 	f.renewed(b)
+	f.Eventually("a copy of the folder to be turned away", func() bool {
+		s, err := copied.Status(ctx)
+		return err == nil && s.Unanswered
+	})
 	f.Vote(f.Members[0], open, protocol.For)
 	f.Vote(f.Members[2], open, protocol.For)
 	f.Decided(open)

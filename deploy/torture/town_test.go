@@ -29,6 +29,7 @@ import (
 	"coulisse/node/witness"
 	"coulisse/protocol"
 	"coulisse/protocol/federation/federationtest"
+	"coulisse/protocol/pinned"
 )
 
 // town is a federation under torture.
@@ -151,7 +152,7 @@ func (tw *town) create(keys []*federationtest.Member) {
 	must(t, err)
 	foundingFile := filepath.Join(tw.dir, "founding.json")
 	tw.sign(keys, foundingFile, protocol.Genesis{
-		Charter: charter, Replicas: card.Replicas, Authority: card.Authority, At: protocol.At(time.Now().Add(-past)),
+		Charter: charter, Replicas: card.Replicas, At: protocol.At(time.Now().Add(-past)),
 	})
 	for i, p := range peers {
 		r := &replica{id: p.ID, dir: filepath.Join(folder, string(p.ID)), listen: listen[i], founding: foundingFile, program: tw.program, ahead: -past / 2}
@@ -245,13 +246,9 @@ func (tw *town) enrol(k *federationtest.Member) {
 	must(t, err)
 	certificate, authority, err := coordclient.Enroll(ctx, token, request, quiet)
 	must(t, err)
-	root, err := x509.ParseCertificate(authority)
-	must(t, err)
-	roots := x509.NewCertPool()
-	roots.AddCert(root)
+	own := tls.Certificate{Certificate: [][]byte{certificate, authority}, PrivateKey: private}
 	tw.follow(k, func() *tls.Config {
-		return &tls.Config{MinVersion: tls.VersionTLS13, RootCAs: roots,
-			Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: private}}}
+		return pinned.Dial(token.Route.Lists, func() *tls.Certificate { return &own })
 	})
 }
 
