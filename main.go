@@ -12,6 +12,7 @@ import (
 
 	coordinator "coulisse/coordinator/cli"
 	"coulisse/deploy/demo"
+	"coulisse/deploy/load"
 	node "coulisse/node/cli"
 	"coulisse/protocol/command"
 
@@ -30,7 +31,7 @@ func run() int {
 	var subcommands []*cobra.Command
 	subcommands = append(subcommands, node.Commands(built())...)
 	subcommands = append(subcommands, coordinator.Commands(lang, built())...)
-	subcommands = append(subcommands, demo.Command(built()))
+	subcommands = append(subcommands, demo.Command(built()), load.Command(lang))
 	return command.Execute(ctx, command.Root(lang, built(), subcommands...), lang)
 }
 

@@ -20,6 +20,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"coulisse":   main,
 		"eventually": eventually,
+		"refused":    refused,
 		"decide":     decide,
 		"propose":    propose,
 		"roundid":    roundID,
@@ -60,10 +61,15 @@ func fail(values ...any) {
 // eventually runs a command until it prints a text: eventually TEXT COMMAND…
 func eventually() { fmt.Print(until(os.Args[1], os.Args[2:]...)) }
 
-func until(text string, command ...string) string {
+// refused runs a command until it fails and says why: refused WHY COMMAND…
+func refused() { fmt.Print(untilIt(false, os.Args[1], os.Args[2:]...)) }
+
+func until(text string, command ...string) string { return untilIt(true, text, command...) }
+
+func untilIt(succeeds bool, text string, command ...string) string {
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) { // between two looks
 		out, err := exec.Command(command[0], command[1:]...).CombinedOutput()
-		if err == nil && strings.Contains(string(out), text) {
+		if (err == nil) == succeeds && strings.Contains(string(out), text) {
 			return string(out)
 		}
 		if time.Now().After(deadline) {
