@@ -101,8 +101,8 @@ func TestRotation(t *testing.T) {
 	if err := c.startAll(); err != nil {
 		t.Fatal(err)
 	}
-	c.settle() // one that has not read the roll yet cannot know
 	c.leader()
+	c.settle() // one that has not read the roll yet cannot know
 	refusedBy(t, "the office's old certificate after a restart", c.dial(nil, &old), "IssueToken")
 	vote(again, c.proposal("Encore", protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}}))
 }

@@ -63,7 +63,7 @@ const (
 	// rest lets the entries of a burst be looked at together. It is so many times
 	// as long as the last look took, if that is longer, and no longer than tick.
 	rest      = 10 * time.Millisecond
-	restTimes = 10
+	restTimes = 4
 )
 
 // Run does the duties until ctx ends, which it does when the replica no

@@ -22,9 +22,10 @@ func profile(path string) (stop func(), err error) {
 	return func() { pprof.StopCPUProfile(); file.Close() }, nil
 }
 
-// top is a profile as text: the functions in which the time is.
+// top is a profile as text: the functions in which the time is, by the names
+// that the profile has; those of the stripped test program would be others.
 func top(path string) (string, error) {
-	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=16", path).Output()
+	out, err := exec.Command("go", "tool", "pprof", "-top", "-nodecount=16", "-symbolize=none", path).Output()
 	if err != nil {
 		return "", err
 	}

@@ -16,6 +16,17 @@ func (f *Federation) ReplicaDir(i int) string {
 	return filepath.Join(f.coordinatorDir(), string(f.peers[i].ID))
 }
 
+// CertifyOffice has somebody take the office's folder to a replica's machine, for
+// a certificate by that one's authority.
+func (f *Federation) CertifyOffice(i int) {
+	f.tb.Helper()
+	dir := filepath.Join(f.coordinatorDir(), coordinator.DirOperator)
+	f.must(coordinator.RenewOffice(f.tb.Context(), f.ReplicaDir(i), dir, time.Now()))
+	var err error
+	f.Office, err = coordinator.OpenOffice(dir)
+	f.must(err)
+}
+
 // Backup backs a running replica up into a new file, and returns its path.
 func (f *Federation) Backup(i int, name string, identity *seal.Identity) string {
 	f.tb.Helper()

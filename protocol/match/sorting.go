@@ -207,6 +207,9 @@ func (r *run) remove() {
 // mergeRuns visits the records of all runs in ascending order, each pseudonym
 // once, with the lowest of its rows.
 func mergeRuns(runs []*run, visit func(record) error) error {
+	if len(runs) == 1 && runs[0].file == nil {
+		return visitEach(runs[0].memory, visit)
+	}
 	current := make([]record, len(runs))
 	first := make([]contender, len(runs))
 	for i, r := range runs {
@@ -240,6 +243,19 @@ func mergeRuns(runs []*run, visit func(record) error) error {
 			return err
 		}
 	}
+}
+
+// visitEach is mergeRuns of one run in memory.
+func visitEach(sorted []record, visit func(record) error) error {
+	for i, r := range sorted {
+		if i > 0 && r.hi == sorted[i-1].hi && r.lo == sorted[i-1].lo {
+			continue // equal pseudonyms are in the order of their rows
+		}
+		if err := visit(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // advance brings the winner's next record into the tree.
