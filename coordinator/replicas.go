@@ -24,7 +24,7 @@ const FileReplica = "replica-card.json"
 // folder of one that runs: it takes the founding and the roll from there, and
 // makes its own keys and its own authority. What it returns is also in the
 // folder, as its card.
-func PrepareReplica(dir, from string, peer consensus.Peer, now time.Time) (replica protocol.Replica, err error) {
+func PrepareReplica(ctx context.Context, dir, from string, peer consensus.Peer, now time.Time) (replica protocol.Replica, err error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return replica, protocol.Refuse(ErrFolder,
 			"le dossier %s existe déjà; une nouvelle réplique a un nouveau dossier", "the folder %s is there already; a new replica has a new folder", dir)
@@ -37,6 +37,7 @@ func PrepareReplica(dir, from string, peer consensus.Peer, now time.Time) (repli
 	if err != nil {
 		return replica, err
 	}
+	r.hearOwn(ctx) // its folder may be behind, and then the new one would not know who lets it in
 	settings := Settings{Namespace: r.settings.Namespace, ID: peer.ID, Joins: true}
 	for _, p := range r.settings.Peers {
 		if p.ID == peer.ID || p.Address == peer.Address {

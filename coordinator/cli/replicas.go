@@ -36,7 +36,7 @@ func prepareCommand(lang string) *cobra.Command {
 				return misnamed(id)
 			}
 			peer := consensus.Peer{ID: protocol.ReplicaID(id), Address: consensus.Address(address)}
-			if _, err := coordinator.PrepareReplica(args[0], from, peer, time.Now()); err != nil {
+			if _, err := coordinator.PrepareReplica(cmd.Context(), args[0], from, peer, time.Now()); err != nil {
 				return err
 			}
 			say(cmd, "%s\tà porter sur la machine qui répond à %s; puis `coulisse coordinator serve`", "%s\tto be moved to the machine that answers at %s; then `coulisse coordinator serve`", args[0], address)

@@ -248,7 +248,7 @@ func (f *Federation) JoinReplica(from int) (int, protocol.Replica) {
 	i := len(f.peers)
 	peer := consensus.Peer{ID: protocol.ReplicaID(fmt.Sprintf("replique-%d", i+1)), Address: consensus.Address(freeAddress(f.tb))}
 	f.peers, f.replicas, f.listen = append(f.peers, peer), append(f.replicas, nil), append(f.listen, "")
-	card, err := coordinator.PrepareReplica(filepath.Join(f.coordinatorDir(), string(peer.ID)),
+	card, err := coordinator.PrepareReplica(f.tb.Context(), filepath.Join(f.coordinatorDir(), string(peer.ID)),
 		filepath.Join(f.coordinatorDir(), string(f.peers[from].ID)), peer, time.Now())
 	f.must(err)
 	f.StartReplica(i)

@@ -68,6 +68,7 @@ func TestReplacementGoesOnUnderTheNextLeader(t *testing.T) {
 	replaced := (leader + 1) % 3
 	i, card := f.JoinReplica(leader)
 	f.StopReplica(i)
+	f.CertifyOffice(leader) // so far perhaps by the one that leaves now
 	_, err := f.Office.Admit(ctx, card, f.peers[replaced].ID)
 	f.must(err)
 	// One change at a time: the newcomer has no vote yet.
