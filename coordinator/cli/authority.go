@@ -53,8 +53,8 @@ func retireCommand(lang string) *cobra.Command {
 		Use: "retire",
 		Short: command.Say(lang, "Retirer les anciennes autorités\u00a0: leurs certificats sont refusés",
 			"Retire the former authorities: their certificates are refused"),
-		Long: command.Say(lang, "Le bureau fait d'abord renouveler son certificat. Un nœud dont le certificat vient d'une autorité retirée le fait renouveler et continue, tant qu'il est dans sa journée; sinon il s'inscrit de nouveau, avec un jeton.\nAvant\u00a0: sauvegardez chaque réplique. Une sauvegarde plus ancienne n'a plus de quoi certifier.",
-			"The office has its own certificate renewed first. A node whose certificate is by a retired authority has it renewed and goes on, while it is within its day; otherwise it enrols again, with a token.\nBefore: back each replica up. An older backup has nothing to certify with any more."),
+		Long: command.Say(lang, "Avant\u00a0: `coulisse coordinator renew-operator`, sur la machine d'une réplique, pour que le certificat du bureau vienne d'une nouvelle autorité; et sauvegardez chaque réplique, car une sauvegarde plus ancienne n'a plus de quoi certifier.\nUn nœud dont le certificat vient d'une autorité retirée le fait renouveler et continue, tant qu'il est dans sa journée; sinon il s'inscrit de nouveau, avec un jeton.",
+			"Before: `coulisse coordinator renew-operator`, on a replica's machine, so that the office's certificate is by a new authority; and back each replica up, since an older backup has nothing to certify with any more.\nA node whose certificate is by a retired authority has it renewed and goes on, while it is within its day; otherwise it enrols again, with a token."),
 		Args: command.Arguments(),
 	}
 	dir := officeFlag(cmd, lang)
@@ -64,12 +64,8 @@ func retireCommand(lang string) *cobra.Command {
 	return cmd
 }
 
-func changeAuthorities(cmd *cobra.Command, dir string, change func(context.Context, *coordinator.Office) (protocol.Roll, error)) error {
-	office, err := coordinator.OpenOffice(dir)
-	if err != nil {
-		return err
-	}
-	roll, err := change(cmd.Context(), office)
+func changeAuthorities(cmd *cobra.Command, dir string, change rollChange) error {
+	roll, err := atOffice(cmd, dir, change)
 	if err != nil {
 		return err
 	}

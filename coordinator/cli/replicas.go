@@ -105,12 +105,19 @@ func upgradeRulesCommand(lang string) *cobra.Command {
 	return cmd
 }
 
-func changeRoll(cmd *cobra.Command, dir string, change func(context.Context, *coordinator.Office) (protocol.Roll, error)) error {
+// rollChange is what an office does to the roll; it returns the next one.
+type rollChange func(context.Context, *coordinator.Office) (protocol.Roll, error)
+
+func atOffice(cmd *cobra.Command, dir string, change rollChange) (protocol.Roll, error) {
 	office, err := coordinator.OpenOffice(dir)
 	if err != nil {
-		return err
+		return protocol.Roll{}, err
 	}
-	roll, err := change(cmd.Context(), office)
+	return change(cmd.Context(), office)
+}
+
+func changeRoll(cmd *cobra.Command, dir string, change rollChange) error {
+	roll, err := atOffice(cmd, dir, change)
 	if err != nil {
 		return err
 	}

@@ -79,8 +79,9 @@ func BareRaft(b *testing.B, callers int) Bare {
 		return wire.NewCoordinatorClient(conn)
 	}
 	leader := awaitBare(b, addresses, connect)
+	inside := connect(leader, "inside")
 	bare.Apply = func(command []byte, callers, turns int) (time.Duration, error) {
-		reply, err := connect(leader, "x").Submit(b.Context(), &wire.SubmitRequest{Document: command, Label: fmt.Sprint(callers, " ", turns)})
+		reply, err := inside.Submit(b.Context(), &wire.SubmitRequest{Document: command, Label: fmt.Sprint(callers, " ", turns)})
 		return time.Duration(reply.GetSeq()), err
 	}
 	for i := range callers {

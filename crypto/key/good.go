@@ -3,13 +3,14 @@ package key
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
-	"sync"
+
+	"coulisse/crypto/recent"
 )
 
 // good are the signatures found good lately. Whether a signature is good is a
 // function of the key, the message and the signature alone, so it does not
 // matter who asked first, nor what was forgotten.
-var good memory
+var good = recent.NewMap[triple, struct{}](maxGood)
 
 // maxGood bounds what is remembered: twice so many digests, some 2 MiB.
 const maxGood = 1 << 14
@@ -26,28 +27,4 @@ func tripleOf(point [ed25519.PublicKeySize]byte, message, sig []byte) triple {
 	var t triple
 	digest.Sum(t[:0])
 	return t
-}
-
-// memory is a set that forgets its older half when the newer one is full.
-type memory struct {
-	// mu guards the rest.
-	mu           sync.Mutex
-	newer, older map[triple]struct{}
-}
-
-func (m *memory) has(t triple) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, new := m.newer[t]
-	_, old := m.older[t]
-	return new || old
-}
-
-func (m *memory) add(t triple) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.newer == nil || len(m.newer) >= maxGood {
-		m.newer, m.older = make(map[triple]struct{}), m.newer
-	}
-	m.newer[t] = struct{}{}
 }

@@ -94,18 +94,18 @@ func (p Public[R]) Verify(message, sig []byte) bool {
 		return false
 	}
 	triple := tripleOf(p.point, message, sig)
-	if good.has(triple) {
+	if _, ok := good.Get(triple); ok {
 		return true
 	}
 	if !verify(p.point, message, sig) {
 		return false
 	}
-	good.add(triple)
+	good.Put(triple, struct{}{})
 	return true
 }
 
 func verify(point [ed25519.PublicKeySize]byte, message, sig []byte) bool {
-	if minus := seen.find(point).table(point); minus != nil {
+	if minus := use(point).table(point); minus != nil {
 		return verifyWith(minus, point, message, sig)
 	}
 	return ed25519.Verify(point[:], message, sig)

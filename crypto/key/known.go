@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"coulisse/crypto/internal/curve"
+	"coulisse/crypto/recent"
 
 	"filippo.io/edwards25519"
 )
@@ -35,7 +36,7 @@ var base = sync.OnceValue(func() *curve.Windows {
 })
 
 // seen are the keys that were used lately.
-var seen roll
+var seen = recent.NewMap[[32]byte, *known](maxKnown)
 
 // known is a key that was used lately.
 type known struct {
@@ -45,28 +46,8 @@ type known struct {
 	minus *curve.Windows // of the key negated; nil if it has none yet, or is no point
 }
 
-// roll remembers keys, and forgets its older half when the newer one is full.
-type roll struct {
-	// mu guards the rest.
-	mu           sync.Mutex
-	newer, older map[[32]byte]*known
-}
-
-func (r *roll) find(point [32]byte) *known {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if k, ok := r.newer[point]; ok {
-		return k
-	}
-	k, ok := r.older[point]
-	if !ok {
-		k = new(known)
-	}
-	if r.newer == nil || len(r.newer) >= maxKnown {
-		r.newer, r.older = make(map[[32]byte]*known, maxKnown), r.newer
-	}
-	r.newer[point] = k
-	return k
+func use(point [32]byte) *known {
+	return seen.Find(point, func() *known { return new(known) })
 }
 
 // table counts a use, and returns the multiples once they are worth it.
@@ -136,7 +117,7 @@ func ahead[R Role](claims []Claim[R]) {
 		if c.Key.IsZero() || len(c.Sig) != ed25519.SignatureSize {
 			continue
 		}
-		minus := seen.find(c.Key.point).table(c.Key.point)
+		minus := use(c.Key.point).table(c.Key.point)
 		if minus == nil {
 			c.Key.Verify(c.Message, c.Sig)
 			continue
@@ -147,7 +128,7 @@ func ahead[R Role](claims []Claim[R]) {
 	}
 	for i, encoded := range curve.EncodeAll(commitments) {
 		if c := of[i]; encoded == [32]byte(c.Sig[:32]) {
-			good.add(tripleOf(c.Key.point, c.Message, c.Sig))
+			good.Put(tripleOf(c.Key.point, c.Message, c.Sig), struct{}{})
 		}
 	}
 }

@@ -168,7 +168,7 @@ func TestKnownKeys(t *testing.T) {
 			t.Fatal("a signature of another message is accepted")
 		}
 	}
-	if n := len(seen.newer) + len(seen.older); n > 2*maxKnown {
+	if n := seen.Len(); n > 2*maxKnown {
 		t.Fatalf("%d keys are remembered", n)
 	}
 }

@@ -44,11 +44,6 @@ func (c *Client) Withdraw(ctx context.Context, id string) error {
 	return err
 }
 
-// Delegations lists the voices that the organisation has lent or carries.
-func (c *Client) Delegations(ctx context.Context) ([]node.Delegation, error) {
-	return get[[]node.Delegation](ctx, c, at("delegations"))
-}
-
 // Delegate lends the organisation's voice.
 func (c *Client) Delegate(ctx context.Context, d Delegate) (protocol.Hash, error) {
 	reply, err := send[Delegated](ctx, c, http.MethodPost, at("delegations"), d)

@@ -263,7 +263,7 @@ func Enrolled(tx Tx, id protocol.MemberID) (protocol.Enrolment, bool) {
 
 // lastEnrolments are those that were read last: every call of a node reads its
 // own.
-var lastEnrolments = memo[protocol.Enrolment]{finish: func(*protocol.Enrolment) {}}
+var lastEnrolments = newMemo(func(*protocol.Enrolment) {})
 
 func applyEnrolment(tx Tx, e protocol.Entry) error {
 	doc, err := openReplica[protocol.Enrolment](tx, e)

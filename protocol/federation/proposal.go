@@ -86,10 +86,10 @@ func FindProposal(tx Tx, id protocol.Hash) (Proposal, error) {
 
 // lastProposals are those that were read last: every ballot reads the one that
 // it is on.
-var lastProposals = memo[Proposal]{finish: func(p *Proposal) {
+var lastProposals = newMemo(func(p *Proposal) {
 	content := p.Content()
 	p.content = &content
-}}
+})
 
 // Proposals are all of them, in order of identity.
 func Proposals(tx Tx) []Proposal { return collect[Proposal](tx, "proposal/") }

@@ -2,9 +2,9 @@ package federation
 
 import (
 	"strconv"
-	"sync"
 
 	"coulisse/crypto/key"
+	"coulisse/crypto/recent"
 	"coulisse/protocol"
 
 	"github.com/go-json-experiment/json"
@@ -61,37 +61,27 @@ func decode(key, raw string, v any) {
 	}
 }
 
-// memo remembers the values that were decoded last, by their stored text, and
-// forgets its older half when the newer one is full. What a text decodes to is
-// a function of the text alone, so it cannot part two replicas. The values are
-// shared: their slices are never written to.
+// memo remembers the values that were decoded last, by their stored text. What a
+// text decodes to is a function of the text alone, so it cannot part two
+// replicas. The values are shared: their slices are never written to.
 type memo[T any] struct {
 	finish func(*T) // after decoding
-
-	// mu guards the rest.
-	mu           sync.Mutex
-	newer, older map[string]T
+	values *recent.Map[string, T]
 }
 
 // maxMemo bounds what a memo holds: twice so many.
 const maxMemo = 200
 
-func (m *memo[T]) decode(key, raw string) T {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if v, ok := m.newer[raw]; ok {
-		return v
-	}
-	v, ok := m.older[raw]
-	if !ok {
+func newMemo[T any](finish func(*T)) memo[T] {
+	return memo[T]{finish, recent.NewMap[string, T](maxMemo)}
+}
+
+func (m memo[T]) decode(key, raw string) T {
+	return m.values.Find(raw, func() (v T) {
 		decode(key, raw, &v)
 		m.finish(&v)
-	}
-	if m.newer == nil || len(m.newer) >= maxMemo {
-		m.newer, m.older = make(map[string]T, maxMemo), m.newer
-	}
-	m.newer[raw] = v
-	return v
+		return v
+	})
 }
 
 // collect loads every value under a prefix, in key order.

@@ -217,7 +217,7 @@ func (v View) Conclude(d protocol.Decision) (protocol.Decision, View, error) {
 	if d, err = v.Decide(d); err != nil {
 		return d, v, err
 	}
-	if err := v.compare(p, d, d); err != nil {
+	if err := v.checkTimes(p, d); err != nil {
 		return d, v, err
 	}
 	next, err := v.enact(p, d)
@@ -278,13 +278,22 @@ func (v View) carryOut(d protocol.Decision) (View, error) {
 	return v.enact(p, d)
 }
 
-// compare holds a stated decision against the recount of its ballots.
-func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) error {
-	switch {
-	case stated.OpenedAt > stated.ClosedAt || stated.OpenedAt > p.Closes || stated.OpenedAt < p.Opens || !v.Due(p, own(stated.Ballots), stated.ClosedAt):
+// checkTimes refuses a decision on a vote that was not open, or not due.
+func (v View) checkTimes(p protocol.Proposal, d protocol.Decision) error {
+	if d.OpenedAt > d.ClosedAt || d.OpenedAt > p.Closes || d.OpenedAt < p.Opens || !v.Due(p, own(d.Ballots), d.ClosedAt) {
 		return protocol.Refuse(ErrEarly,
 			"le vote de la décision %d a été fermé avant l'heure, sans que tous aient voté",
-			"the vote of decision %d was closed before its time, with ballots missing", stated.Number)
+			"the vote of decision %d was closed before its time, with ballots missing", d.Number)
+	}
+	return nil
+}
+
+// compare holds a stated decision against the recount of its ballots.
+func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) error {
+	if err := v.checkTimes(p, stated); err != nil {
+		return err
+	}
+	switch {
 	case stated.Roster != recount.Roster:
 		return protocol.Refuse(ErrRoster,
 			"la décision %d compte d'autres membres que ceux qui sont en règle",
