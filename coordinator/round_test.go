@@ -125,9 +125,10 @@ func (p *client) put(r federation.Round, source protocol.SourceName, content []b
 		if err != nil {
 			return err
 		}
-		if err := stream.Send(&wire.UploadRequest{Header: &wire.UploadHeader{Round: string(r.ID), Source: string(source)}}); err != nil {
+		header := &wire.UploadHeader{Round: string(r.ID), Source: string(source)}
+		if err := stream.Send(&wire.UploadRequest{Header: header}); err != nil && !errors.Is(err, io.EOF) {
 			return err
-		}
+		} // refused at once: the reason comes below
 		if reply, err = stream.Recv(); err != nil || reply.GetAlready() {
 			return err
 		}
