@@ -39,7 +39,7 @@ func TestRoundTheLimits(t *testing.T) {
 	p := c.enrolAll()
 	head := c.head()
 	void := func(m, i int) []byte {
-		return canon(t, sign(c, c.members[m], c.members[m].Vote, head, protocol.Ballot{Proposal: protocol.HashOf(fmt.Append(nil, m, i)), Choice: protocol.For}))
+		return canon(t, sign(c, c.members[m], c.members[m].Vote, head, protocol.NewBallot(protocol.Vote{Proposal: protocol.HashOf(fmt.Append(nil, m, i)), Choice: protocol.For})))
 	}
 	leader := c.leader()
 	if n := c.cost(t, "120 refused ballots, one by one", func() {

@@ -205,7 +205,7 @@ func (c *cluster) decide(clients []*client, e protocol.Effect) {
 	c.t.Helper()
 	id := c.open(clients, e)
 	for _, p := range clients {
-		vote(p, protocol.Ballot{Proposal: id, Choice: protocol.For})
+		vote(p, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
 	}
 	c.until("the vote is closed", func(log *federation.Memory) bool {
 		p, err := federation.FindProposal(log, id)

@@ -150,7 +150,7 @@ func TestVotesGoOnWhenTheLeadersClockJumps(t *testing.T) {
 	id := c.open(clients, protocol.Effect{SetFloors: &floors})
 	for i, jump := range []time.Duration{time.Hour, -time.Hour, 0} {
 		c.clocks[c.leader()].Store(int64(jump))
-		vote(clients[i], protocol.Ballot{Proposal: id, Choice: protocol.For})
+		vote(clients[i], protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
 	}
 	log := c.until("the vote is closed", func(log *federation.Memory) bool { return len(federation.Decisions(log, 0)) == 1 })
 	if d := federation.Decisions(log, 0)[0]; d.Tally.For != 3 {

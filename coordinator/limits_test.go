@@ -77,7 +77,7 @@ func TestRefusedDocumentsCostNoConsensus(t *testing.T) {
 	before := c.status()[c.leader()].GetCommitIndex()
 	full := 0
 	for i := range 120 {
-		ballot := protocol.Ballot{Proposal: protocol.HashOf(fmt.Append(nil, i)), Choice: protocol.For}
+		ballot := protocol.NewBallot(protocol.Vote{Proposal: protocol.HashOf(fmt.Append(nil, i)), Choice: protocol.For})
 		_, err := send(flooder, sign(c, c.members[0], c.members[0].Vote, head, ballot))
 		switch {
 		case errors.Is(err, refusal.ErrFull):

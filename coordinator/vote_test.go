@@ -39,7 +39,7 @@ func TestAVoteIsClosedWhenItsTimeIsUp(t *testing.T) {
 	clients := c.enrolAll()
 	id := c.open(clients, protocol.Effect{SetFloors: &floors})
 	for _, p := range clients[:2] {
-		vote(p, protocol.Ballot{Proposal: id, Choice: protocol.For})
+		vote(p, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
 	}
 	c.ahead.Add(int64(25 * time.Hour))
 	log := c.until("the vote is closed", func(log *federation.Memory) bool { return len(federation.Decisions(log, 0)) == 1 })
@@ -64,7 +64,7 @@ func TestNoBallotIsLostWithTheLeader(t *testing.T) {
 	for _, p := range clients {
 		voting.Go(func() {
 			for _, id := range ids {
-				s := sign(c, p.member, p.member.Vote, head, protocol.Ballot{Proposal: id, Choice: protocol.Against})
+				s := sign(c, p.member, p.member.Vote, head, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Against}))
 				if _, err := send(p, s); err != nil {
 					t.Errorf("a ballot of %s: %v", p.member.ID, err)
 				}

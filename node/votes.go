@@ -170,14 +170,10 @@ func carried(tx federation.Tx, view governance.View, p federation.Proposal, self
 // took them.
 func ballotsOf(tx federation.Tx, view governance.View, id protocol.Hash) []Ballot {
 	ballots := []Ballot{}
-	for _, signed := range federation.Counting(tx, view, id) {
-		b, err := protocol.Peek(signed)
-		if err != nil {
-			continue
-		}
-		ballot := Ballot{Member: b.Principal(signed.By), Choice: b.Choice}
-		if b.For != "" && protocol.PartyID(b.For) != signed.By {
-			ballot.Proxy = protocol.MemberID(signed.By)
+	for _, v := range federation.Counting(tx, view, id) {
+		ballot := Ballot{Member: v.Member, Choice: v.Choice}
+		if !v.Own() {
+			ballot.Proxy = protocol.MemberID(v.By)
 		}
 		ballots = append(ballots, ballot)
 	}
@@ -192,6 +188,13 @@ var errPrefix = protocol.Refuse(federation.ErrNotFound,
 	"nothing has this number here, or several begin so; give it whole, or wait until your node is up to date")
 
 func findProposal(tx federation.Tx, id string) (federation.Proposal, error) {
+	if whole, err := protocol.ParseHash(id); err == nil {
+		p, err := federation.FindProposal(tx, whole)
+		if err != nil {
+			return p, errPrefix
+		}
+		return p, nil
+	}
 	var found []federation.Proposal
 	for _, p := range federation.Proposals(tx) {
 		if len(id) >= minPrefix && strings.HasPrefix(p.ID.String(), id) {
@@ -245,12 +248,16 @@ func (page *ProposalPage) recount(tx federation.Tx, number int) (governance.View
 		return governance.View{}, err
 	}
 	chain := federation.Decisions(tx, 0)[:number]
-	before, err := governance.Replay(founding, chain[:number-1])
+	ballots, err := governance.BallotsOf(federation.BallotsOf(tx, chain...))
+	if err != nil {
+		return governance.View{}, err
+	}
+	before, err := governance.Replay(founding, chain[:number-1], ballots)
 	if err != nil {
 		return before, err
 	}
 	d := chain[number-1]
-	after, err := before.Apply(d)
+	after, err := before.Apply(d, ballots)
 	page.Outcome = &Outcome{Number: number, ID: after.Last, ClosedAt: d.ClosedAt, Carried: d.Carried, Recounted: err == nil}
 	return before, err
 }
@@ -292,24 +299,23 @@ func (page *ProposalPage) describe(tx federation.Tx, before governance.View, p f
 func (n *Node) ExportDecisions(id string) (record.Chain, error) {
 	var chain record.Chain
 	err := n.witness.View(func(tx federation.Tx) error {
-		founding, err := federation.Founding(tx)
+		view, err := federation.View(tx)
 		if err != nil {
 			return err
 		}
-		chain = record.Chain{Format: record.ChainFormat, Founding: founding, Decisions: federation.Decisions(tx, 0)}
-		if id == "" {
-			return nil
+		decisions := view.Decisions
+		if id != "" {
+			p, err := findProposal(tx, id)
+			if err != nil {
+				return err
+			}
+			if decisions = p.Decision; decisions == 0 {
+				return protocol.Refuse(federation.ErrRefused,
+					"cette proposition n'est pas encore décidée\u00a0; il n'y a rien à recompter", "this proposal is not decided yet; there is nothing to recount")
+			}
 		}
-		p, err := findProposal(tx, id)
-		if err != nil {
-			return err
-		}
-		if p.Decision == 0 {
-			return protocol.Refuse(federation.ErrRefused,
-				"cette proposition n'est pas encore décidée\u00a0; il n'y a rien à recompter", "this proposal is not decided yet; there is nothing to recount")
-		}
-		chain.Decisions = chain.Decisions[:p.Decision]
-		return nil
+		chain, err = record.ChainOf(tx, decisions)
+		return err
 	})
 	return chain, err
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"coulisse/crypto/key"
@@ -100,22 +101,42 @@ func (n *Node) Cosign(ctx context.Context, id string) error {
 	return err
 }
 
-// Vote casts a ballot: the organisation's own if no member is named, or that of
-// a member which has given it its voice. It is public and final, but for the member that votes
-// itself after its proxy.
-func (n *Node) Vote(ctx context.Context, id string, choice protocol.Choice, member protocol.MemberID) error {
-	proposal, err := n.proposalID(id)
-	if err != nil {
-		return err
+// Vote is what a ballot says on one proposal, which is named by its identity or
+// the beginning of it.
+type Vote struct {
+	Choice   protocol.Choice `json:"choice"`
+	Proposal string          `json:"proposal"`
+}
+
+// Vote casts a ballot, on one proposal or an agenda of them: the organisation's own
+// if no member is named, or that of a member which has given it its voice. All of it
+// is counted, or nothing. It is public and final, but for the member that votes itself
+// after its proxy.
+func (n *Node) Vote(ctx context.Context, member protocol.MemberID, votes ...Vote) error {
+	if len(votes) > protocol.MaxVotes {
+		return protocol.Refuse(federation.ErrRefused,
+			"un bulletin porte sur %d propositions au plus ; donnez-en plusieurs", "a ballot is on %d proposals at most; cast several", protocol.MaxVotes)
 	}
-	ballot := protocol.Ballot{Proposal: proposal, Choice: choice}
+	named := make([]protocol.Vote, 0, len(votes))
+	for _, v := range votes {
+		proposal, err := n.proposalID(v.Proposal)
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(named, func(earlier protocol.Vote) bool { return earlier.Proposal == proposal }) {
+			return protocol.Refuse(federation.ErrRefused,
+				"la proposition %s est deux fois sur ce bulletin ; rien n'est signé", "proposal %s is on this ballot twice; nothing was signed", proposal.Short())
+		}
+		named = append(named, protocol.Vote{Choice: v.Choice, Proposal: proposal})
+	}
+	ballot := protocol.NewBallot(named...)
 	if member != "" && member != n.folder.Card.ID {
 		ballot.For = member
 	}
 	if err := ballot.Check(); err != nil {
 		return err
 	}
-	_, err = voice(ctx, n, ballot)
+	_, err := voice(ctx, n, ballot)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"slices"
@@ -100,15 +101,41 @@ const (
 	Abstain Choice = "abstain"
 )
 
-// Ballot is one member's voice on one proposal. It is public and final, except
-// that a member's own ballot replaces the one that its proxy has cast.
+// Vote is what a ballot says on one proposal.
+type Vote struct {
+	Choice   Choice `json:"choice"`
+	Proposal Hash   `json:"proposal"`
+}
+
+// Check reports a choice that is none, or a proposal that is not named.
+func (v Vote) Check() error {
+	if v.Choice != For && v.Choice != Against && v.Choice != Abstain {
+		return fmt.Errorf("%w: a vote says for, against or abstain", ErrMalformed)
+	}
+	return checkRef("proposal", v.Proposal)
+}
+
+// MaxVotes bounds the votes of a ballot: an assembly's agenda.
+const MaxVotes = 64
+
+// Ballot is one member's voice on the proposals of an agenda, or on one, under
+// one signature: it is counted whole or not at all. It is public and final, except
+// that a member's own vote replaces the one that its proxy has cast.
 type Ballot struct {
-	Choice Choice `json:"choice"`
 	// For is whose voice it is when a proxy casts it under a [Delegation]; empty
 	// for the signer's own.
-	For      MemberID `json:"for,omitempty"`
-	Proposal Hash     `json:"proposal"`
+	For MemberID `json:"for,omitempty"`
+	// Votes are ascending by proposal, each of which is voted on once.
+	Votes []Vote `json:"votes"`
 }
+
+// NewBallot puts votes in a ballot's order.
+func NewBallot(votes ...Vote) Ballot {
+	slices.SortFunc(votes, compareVotes)
+	return Ballot{Votes: votes}
+}
+
+func compareVotes(a, b Vote) int { return bytes.Compare(a.Proposal[:], b.Proposal[:]) }
 
 // Label implements [Document].
 func (Ballot) Label() Label { return LabelBallot }
@@ -118,15 +145,32 @@ func (Ballot) Role() (r key.Vote) { return }
 
 // Check implements [Document].
 func (b Ballot) Check() error {
-	if b.Choice != For && b.Choice != Against && b.Choice != Abstain {
-		return fmt.Errorf("%w: a ballot says for, against or abstain", ErrMalformed)
-	}
 	if b.For != "" {
 		if err := b.For.Check(); err != nil {
 			return err
 		}
 	}
-	return checkRef("proposal", b.Proposal)
+	if len(b.Votes) < 1 || len(b.Votes) > MaxVotes {
+		return fmt.Errorf("%w: a ballot holds 1 to %d votes", ErrMalformed, MaxVotes)
+	}
+	for i, v := range b.Votes {
+		if err := v.Check(); err != nil {
+			return err
+		}
+		if i > 0 && compareVotes(b.Votes[i-1], v) >= 0 {
+			return fmt.Errorf("%w: the votes of a ballot ascend by proposal, one on each", ErrMalformed)
+		}
+	}
+	return nil
+}
+
+// On is what the ballot says on a proposal, if it does.
+func (b Ballot) On(proposal Hash) (Choice, bool) {
+	i, ok := slices.BinarySearchFunc(b.Votes, Vote{Proposal: proposal}, compareVotes)
+	if !ok {
+		return "", false
+	}
+	return b.Votes[i].Choice, true
 }
 
 // Principal is whose voice a signed ballot is.
@@ -238,12 +282,14 @@ func (t Tally) Equal(u Tally) bool {
 
 // Decision is a closed vote with all that is needed to count it again, or an
 // [Act] that takes no vote: decisions form a chain from the genesis, and whoever has
-// all of it knows who the members are.
+// all of it, and the ballots that it names, knows who the members are.
 type Decision struct {
 	// Act is what was done without a vote; the rest but Number, ClosedAt and
 	// Previous is empty then.
-	Act      *Act             `json:"act,omitempty"`
-	Ballots  []Signed[Ballot] `json:"ballots"` // ascending by whose voice it is
+	Act *Act `json:"act,omitempty"`
+	// Ballots are the hashes of the signed ballots, ascending by whose voice each
+	// is: one that holds an agenda is named by several decisions.
+	Ballots  []Hash           `json:"ballots"`
 	Carried  bool             `json:"carried"`
 	ClosedAt Millis           `json:"closed_at"`
 	Cosigns  []Signed[Cosign] `json:"cosigns"` // ascending by member
@@ -288,6 +334,3 @@ func checkRef(what string, h Hash) error {
 
 // Refers is the proposal that a cosignature is about.
 func (c Cosign) Refers() Hash { return c.Proposal }
-
-// Refers is the proposal that a ballot is about.
-func (b Ballot) Refers() Hash { return b.Proposal }

@@ -3,6 +3,7 @@ package protocol
 import (
 	"encoding/hex"
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,23 +67,27 @@ func TestRFC8785Numbers(t *testing.T) {
 
 func TestDecodeTakesOneSpelling(t *testing.T) {
 	h := HashOf(nil).String()
-	if _, err := Decode[Ballot]([]byte(`{"choice":"for","proposal":"` + h + `"}`)); err != nil {
+	vote := `{"choice":"for","proposal":"` + h + `"}`
+	if _, err := Decode[Ballot]([]byte(`{"votes":[` + vote + `]}`)); err != nil {
 		t.Fatal(err)
 	}
 	for name, raw := range map[string]string{
-		"spaces":        `{"choice": "for","proposal":"` + h + `"}`,
-		"another order": `{"proposal":"` + h + `","choice":"for"}`,
-		"unknown name":  `{"choice":"for","proposal":"` + h + `","x":1}`,
-		"name twice":    `{"choice":"for","choice":"for","proposal":"` + h + `"}`,
-		"other case":    `{"Choice":"for","proposal":"` + h + `"}`,
-		"missing name":  `{"choice":"for"}`,
+		"spaces":        `{"votes": [` + vote + `]}`,
+		"another order": `{"votes":[{"proposal":"` + h + `","choice":"for"}]}`,
+		"unknown name":  `{"votes":[` + vote + `],"x":1}`,
+		"name twice":    `{"votes":[` + vote + `],"votes":[` + vote + `]}`,
+		"other case":    `{"Votes":[` + vote + `]}`,
+		"missing name":  `{"votes":[{"choice":"for"}]}`,
+		"no votes":      `{}`,
 		"null":          `null`,
-		"null field":    `{"choice":null,"proposal":"` + h + `"}`,
-		"escapes":       `{"choice":"\u0066or","proposal":"` + h + `"}`,
-		"upper case":    `{"choice":"for","proposal":"` + strings.ToUpper(h) + `"}`,
-		"trailing":      `{"choice":"for","proposal":"` + h + `"}{}`,
+		"null field":    `{"votes":null}`,
+		"for nobody":    `{"for":"","votes":[` + vote + `]}`,
+		"escapes":       `{"votes":[{"choice":"\u0066or","proposal":"` + h + `"}]}`,
+		"upper case":    `{"votes":[{"choice":"for","proposal":"` + strings.ToUpper(h) + `"}]}`,
+		"trailing":      `{"votes":[` + vote + `]}{}`,
+		"a comma":       `{"votes":[` + vote + `,]}`,
 		"nothing":       ``,
-		"bad UTF-8":     "{\"choice\":\"\xff\",\"proposal\":\"" + h + "\"}",
+		"bad UTF-8":     "{\"votes\":[{\"choice\":\"\xff\",\"proposal\":\"" + h + "\"}]}",
 	} {
 		if _, err := Decode[Ballot]([]byte(raw)); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v", name, err)
@@ -103,15 +108,15 @@ func TestDecodeTakesOneSpelling(t *testing.T) {
 }
 
 func TestDecodeFileForgivesLayoutOnly(t *testing.T) {
-	b := Ballot{Proposal: HashOf(nil), Choice: Against}
+	b := NewBallot(Vote{Proposal: HashOf(nil), Choice: Against})
 	text, err := Indented(b)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := DecodeFile[Ballot](text); err != nil || got != b {
+	if got, err := DecodeFile[Ballot](text); err != nil || !reflect.DeepEqual(got, b) {
 		t.Fatalf("%+v, %v", got, err)
 	}
-	if _, err := DecodeFile[Ballot]([]byte(`{"choice":"for"}`)); !errors.Is(err, ErrMalformed) {
+	if _, err := DecodeFile[Ballot]([]byte(`{"votes":[{"choice":"for"}]}`)); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a missing field: %v", err)
 	}
 }
@@ -137,7 +142,8 @@ func FuzzDecode(f *testing.F) {
 	h := HashOf(nil).String()
 	round := strings.Repeat("0", 32)
 	for _, seed := range []string{
-		`{"choice":"for","proposal":"` + h + `"}`,
+		`{"votes":[{"choice":"for","proposal":"` + h + `"}]}`,
+		`{"for":"a","votes":[{"choice":"for","proposal":"` + h + `"},{"choice":"abstain","proposal":"` + h + `"}]}`,
 		`{"by":"a","body":{},"head":{"root":"` + h + `","size":1},"sig":"AA=="}`,
 		`{"manifest":"` + h + `","refusal":{"en":"No","fr":"Non"},"round":"` + round + `"}`,
 		`{"at":1,"doc":{},"label":"ballot","seq":0}`,
@@ -161,7 +167,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func FuzzDecodeFile(f *testing.F) {
-	f.Add([]byte(" {\n \"choice\": \"for\", \"proposal\": \"" + HashOf(nil).String() + "\" }"))
+	f.Add([]byte(" {\n \"votes\": [ {\"choice\": \"for\", \"proposal\": \"" + HashOf(nil).String() + "\"} ] }"))
 	f.Add([]byte(`{"a":1,"a":2}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		b, err := DecodeFile[Ballot](raw)
@@ -172,7 +178,7 @@ func FuzzDecodeFile(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if again, err := DecodeFile[Ballot](text); err != nil || again != b {
+		if again, err := DecodeFile[Ballot](text); err != nil || !reflect.DeepEqual(again, b) {
 			t.Fatalf("%+v came back as %+v (%v)", b, again, err)
 		}
 	})

@@ -162,26 +162,48 @@ func (s *Signed[T]) recognise(raw []byte) bool {
 
 // recognise reads a ballot:
 //
-//	{"choice":"…","for":"…","proposal":"…"}
+//	{"for":"…","votes":[{"choice":"…","proposal":"…"},…]}
 func (b *Ballot) recognise(raw []byte) bool {
 	r := reader{raw, true}
-	r.expect(`{"choice":`)
-	choice := r.text()
+	r.expect(`{`)
 	var principal []byte
-	if bytes.HasPrefix(r.rest, []byte(`,"for":`)) {
-		r.expect(`,"for":`)
+	if r.takes(`"for":`) {
 		if principal = r.text(); len(principal) == 0 {
 			return false // left out when empty
 		}
+		r.expect(`,`)
 	}
-	r.expect(`,"proposal":"`)
-	proposal := r.hash()
-	r.expect(`"}`)
+	r.expect(`"votes":[`)
+	votes := make([]Vote, 0, min(len(r.rest)/shortestVote, MaxVotes))
+	for more := r.ok; more; more = r.ok && r.takes(`,`) {
+		if len(votes) == MaxVotes {
+			return false // it may be canonical, and is no ballot
+		}
+		r.expect(`{"choice":`)
+		choice := r.text()
+		r.expect(`,"proposal":"`)
+		votes = append(votes, Vote{Choice: choiceOf(choice), Proposal: r.hash()})
+		r.expect(`"}`)
+	}
+	r.expect(`]}`)
 	if !r.ends() {
 		return false
 	}
-	*b = Ballot{Choice: Choice(choice), For: MemberID(principal), Proposal: proposal}
+	*b = Ballot{For: MemberID(principal), Votes: votes}
 	return true
+}
+
+// shortestVote is the length of the least that is recognised as a vote.
+const shortestVote = len(`{"choice":"","proposal":""}`) + 2*len(Hash{})
+
+// choiceOf is the choice that is spelled so; the three that are make no copies.
+func choiceOf(text []byte) Choice {
+	for _, c := range []Choice{For, Against, Abstain} {
+		if string(text) == string(c) {
+			return c
+		}
+	}
+	return Choice(text)
 }
 
 // reader takes plain parts off a text, and remembers when one was not there.
@@ -196,6 +218,15 @@ func (r *reader) expect(s string) {
 	if r.ok = r.ok && len(r.rest) >= len(s) && string(r.rest[:len(s)]) == s; r.ok {
 		r.rest = r.rest[len(s):]
 	}
+}
+
+// takes is expect of what may be missing.
+func (r *reader) takes(s string) bool {
+	if !bytes.HasPrefix(r.rest, []byte(s)) {
+		return false
+	}
+	r.expect(s)
+	return true
 }
 
 func (r *reader) value() []byte {

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"bytes"
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -31,8 +32,9 @@ func agrees[T any, R interface {
 }
 
 var plainSeeds = []string{
-	`{"choice":"for","proposal":"` + strings.Repeat("0a", 32) + `"}`,
-	`{"choice":"for","for":"b","proposal":"` + strings.Repeat("0a", 32) + `"}`,
+	`{"votes":[{"choice":"for","proposal":"` + strings.Repeat("0a", 32) + `"}]}`,
+	`{"for":"b","votes":[{"choice":"for","proposal":"` + strings.Repeat("0a", 32) + `"},{"choice":"x","proposal":"` + strings.Repeat("0b", 32) + `"}]}`,
+	`{"votes":[]}`, `{"votes":[{"choice":"for","proposal":"` + strings.Repeat("0a", 32) + `"},]}`, `{"for":"","votes":[]}`,
 	`{"body":{"a":[1,-2,{}],"b":"é"},"by":"a","head":{"root":"` + strings.Repeat("0a", 32) + `","size":1},"sig":"AAAA"}`,
 	`{"body":{"choice":"for"},"by":"a","head":{"root":"` + strings.Repeat("0A", 32) + `","size":1},"sig":"AA=="}`,
 	`{"a":-0,"b":01,"c":1e3,"d":1.5}`, `{"b":1,"a":2}`, `{"a":1,"a":2}`, `"\u00e9"`, "\"\xff\"", "\"\x7f\"", `[true,false,null]`, ` 1`,
@@ -59,7 +61,12 @@ func FuzzPlain(f *testing.F) {
 // TestBallotsAreRecognised makes sure that the quick path is taken at all.
 func TestBallotsAreRecognised(t *testing.T) {
 	head := Head{Size: 12, Root: HashOf(nil)}
-	for _, b := range []Ballot{{Choice: For, Proposal: HashOf(nil)}, {Choice: Abstain, For: "theatre-du-port", Proposal: HashOf(nil)}} {
+	agenda := []Vote{}
+	for i := range MaxVotes {
+		agenda = append(agenda, Vote{Choice: Against, Proposal: HashOf([]byte{byte(i)})})
+	}
+	one := Vote{Choice: For, Proposal: HashOf(nil)}
+	for _, b := range []Ballot{NewBallot(one), {For: "theatre-du-port", Votes: []Vote{one}}, NewBallot(agenda...)} {
 		body, err := Canonical(b)
 		if err != nil {
 			t.Fatal(err)
@@ -70,6 +77,41 @@ func TestBallotsAreRecognised(t *testing.T) {
 		}
 		if !isPlain(s) || !agrees[Ballot](t, body) || !agrees[Signed[Ballot]](t, s) {
 			t.Errorf("not recognised: %s", s)
+		}
+	}
+}
+
+func TestBallotsAreBounded(t *testing.T) {
+	votes := func(n int) (votes []Vote) {
+		for i := range n {
+			votes = append(votes, Vote{Choice: For, Proposal: HashOf([]byte{byte(i)})})
+		}
+		return votes
+	}
+	full := NewBallot(votes(MaxVotes)...)
+	if err := full.Check(); err != nil {
+		t.Error(err)
+	}
+	for i, v := range full.Votes {
+		v.Choice = Abstain
+		full.Votes[i] = v
+		if choice, ok := full.On(v.Proposal); !ok || choice != Abstain {
+			t.Errorf("vote %d: %s, %v", i, choice, ok)
+		}
+	}
+	if _, ok := full.On(HashOf([]byte("another"))); ok {
+		t.Error("a vote that is not there")
+	}
+	two := NewBallot(votes(2)...).Votes
+	for name, b := range map[string]Ballot{
+		"none": {}, "too many": NewBallot(votes(MaxVotes + 1)...),
+		"unsorted": {Votes: []Vote{two[1], two[0]}}, "twice": {Votes: []Vote{two[0], two[0]}},
+		"twice, otherwise": {Votes: []Vote{two[0], {Choice: Against, Proposal: two[0].Proposal}}},
+		"on nothing":       NewBallot(Vote{Choice: For}), "no choice": NewBallot(Vote{Choice: "maybe", Proposal: HashOf(nil)}),
+		"for nobody": {For: "Non", Votes: two},
+	} {
+		if err := b.Check(); !errors.Is(err, ErrMalformed) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -26,7 +26,7 @@ var ballotHead = Head{Size: 0x0102030405, Root: HashOf([]byte("root"))}
 // If it must change, "coulisse/1" must too.
 func TestSignedMessageGolden(t *testing.T) {
 	s := voter(t)
-	signed, err := Sign(s, ballotHead, Ballot{Proposal: HashOf([]byte("proposal")), Choice: For})
+	signed, err := Sign(s, ballotHead, NewBallot(Vote{Proposal: HashOf([]byte("proposal")), Choice: For}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,13 +36,13 @@ func TestSignedMessageGolden(t *testing.T) {
 		hex.EncodeToString(federation[:]) +
 		"746865617472652d64752d666c65757665" + "00" + // theatre-du-fleuve
 		"0000000102030405" + hex.EncodeToString(root[:]) +
-		hex.EncodeToString([]byte(`{"choice":"for","proposal":"`+proposal.String()+`"}`))
+		hex.EncodeToString([]byte(`{"votes":[{"choice":"for","proposal":"`+proposal.String()+`"}]}`))
 	if got := hex.EncodeToString(signed.message(s.Federation, LabelBallot)); got != want {
 		t.Fatalf("the message is\n%s\nwant\n%s", got, want)
 	}
 	// Ed25519 is deterministic, so the signature is golden too.
-	const sig = "42853fb7c78c4e03ec398e793ac40b2efc6e0bdfdc7001bc63cb35e7018f75fa" +
-		"865c420c206f9a12fb1543b59d1dab3e5a05ee2cfb0afbf03ed4dd1140c7930e"
+	const sig = "f877d09dd49ff1fb0fa1b1d2e9155aa38b9fa1fc645854667081774cca025a3e" +
+		"d9212cc5c5202bd35f11494425b177e6bcf8618c9a09567beec19d459f282e00"
 	if got := hex.EncodeToString(signed.Sig); got != sig {
 		t.Fatalf("the signature is %s", got)
 	}
@@ -50,7 +50,7 @@ func TestSignedMessageGolden(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	s := voter(t)
-	good, err := Sign(s, ballotHead, Ballot{Proposal: HashOf(nil), Choice: For})
+	good, err := Sign(s, ballotHead, NewBallot(Vote{Proposal: HashOf(nil), Choice: For}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Errorf("another label: %v", err)
 	}
 	// Even its own author cannot sign what breaks the form.
-	if _, err := Sign(s, ballotHead, Ballot{Choice: For}); !errors.Is(err, ErrMalformed) {
+	if _, err := Sign(s, ballotHead, NewBallot(Vote{Choice: For})); !errors.Is(err, ErrMalformed) {
 		t.Errorf("a ballot on nothing: %v", err)
 	}
 	huge := Signed[Ballot]{By: PartyID(strings.Repeat("a", 41))}

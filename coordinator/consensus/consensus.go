@@ -137,7 +137,7 @@ type Timing struct {
 	Heartbeat time.Duration // without a leader for that long, stand for election; 1 s
 	Election  time.Duration // how long an election may take before the next; 1 s
 	Lease     time.Duration // a leader that cannot reach a majority steps down; 500 ms
-	Commit    time.Duration // followers learn of a commit at the latest then; 50 ms
+	Commit    time.Duration // after which followers learn of the last commit, or up to twice that; 20 ms
 	Exchange  time.Duration // one request and answer between replicas; 10 s
 	Write     time.Duration // a write that takes longer halts the replica; 10 s
 
@@ -151,7 +151,7 @@ func (t Timing) withDefaults() Timing {
 		Heartbeat:     cmp.Or(t.Heartbeat, time.Second),
 		Election:      cmp.Or(t.Election, time.Second),
 		Lease:         cmp.Or(t.Lease, 500*time.Millisecond),
-		Commit:        cmp.Or(t.Commit, 50*time.Millisecond),
+		Commit:        cmp.Or(t.Commit, 20*time.Millisecond),
 		Exchange:      cmp.Or(t.Exchange, 10*time.Second),
 		Write:         cmp.Or(t.Write, 10*time.Second),
 		SnapshotCheck: cmp.Or(t.SnapshotCheck, 2*time.Minute),

@@ -9,6 +9,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -33,61 +34,72 @@ import (
 
 const (
 	voters = 150
-	// sitting is how many proposals are voted on before it is raft's turn.
+	// sitting is how many proposals are voted on in a turn: an agenda.
 	sitting = 20
+	// agendas is how many sittings there are of one ballot a member, for one of
+	// twenty: each is short.
+	agendas = 5
 )
 
 // BenchmarkVoting has 150 members vote at once, each over its own TLS
 // connection with its own certificate, on a coordinator of three replicas with
 // their logs on disk: every ballot is admitted, verified and kept, every
-// proposal is closed, counted and decided. In turns with it, 150 callers at
-// once apply commands of the same size to hashicorp/raft by itself, on the same
-// store and transport, which verifies and keeps nothing: over connections like
-// the members' (called), and in the leader's own process (applies).
+// proposal is closed, counted and decided before the time ends. In one sitting a
+// member casts a ballot for each of its 20 votes (single), in the next it casts all
+// 20 on one ballot (agenda). In turns with these, 150 callers at once apply commands
+// of a single ballot's size to hashicorp/raft by itself, on the same store and
+// transport, which verifies and keeps nothing: over connections like the members'
+// (called), and in the leader's own process (applies).
 //
 // Each replica of either is a process, the members and callers are this one,
 // and one side is idle in the other's turn. All of them share this machine's
 // processors, so the time that three replicas take for one ballot adds up here,
-// as it does not in a federation.
+// as it does not in a federation. A vote costs the CPU of all processes together.
 func BenchmarkVoting(b *testing.B) {
 	p := newPoll(b)
 	defer p.close()
 	p.enrol()
 	raft := consensus.BareRaft(b, voters)
-	ballots, called := measure{replicas: p.processes}, measure{}
+	single, agenda, called := measure{replicas: p.processes, votes: 1}, measure{replicas: p.processes, votes: sitting}, measure{votes: 1}
 	for _, cmd := range raft.Processes {
 		called.replicas = append(called.replicas, &replica{Cmd: cmd})
 	}
 	applied, took := 0, time.Duration(0)
-	for done := 0; done < b.N; {
+	for done := 0; done < b.N; done += voters * sitting {
 		b.StopTimer()
-		urns := p.prepare(min(sitting, (b.N-done+voters-1)/voters))
+		urns := p.prepare(sitting, 1)
 		b.StartTimer()
-		ballots.run(func(voter, turn int) error { return p.submit(voter, protocol.LabelBallot, urns[turn][voter]) }, len(urns))
+		single.run(p.cast(urns), sitting, p.decided(voters*sitting))
 		b.StopTimer()
+		for range agendas {
+			papers := p.prepare(sitting, sitting)
+			agenda.run(p.cast(papers), 1, p.decided(voters))
+		}
 		command := make([]byte, len(urns[0][0])+60) // as long as a ballot is once it is a command
 		called.run(func(voter, _ int) error {
 			_, err := raft.Callers[voter].Submit(b.Context(), &wire.SubmitRequest{Document: command})
 			return err
-		}, len(urns))
-		elapsed, err := raft.Apply(command, voters, len(urns))
+		}, sitting, func() error { return nil })
+		elapsed, err := raft.Apply(command, voters, sitting)
 		p.must(err)
-		applied, took = applied+voters*len(urns), took+elapsed
-		done += voters * len(urns)
+		applied, took = applied+voters*sitting, took+elapsed
 		b.StartTimer()
 	}
 	b.StopTimer()
-	ballots.report(b, "ballot")
+	single.report(b, "single")
+	agenda.report(b, "agenda")
 	called.report(b, "called")
 	inProcess := float64(applied) / took.Seconds()
 	b.ReportMetric(inProcess, "applies/s")
-	b.ReportMetric(100*ballots.rate()/called.rate(), "%-of-bare-called")
-	b.ReportMetric(100*ballots.rate()/inProcess, "%-of-bare-in-process")
-	b.ReportMetric(0, "ns/op") // b.N is rounded up to whole proposals
+	b.ReportMetric(100*single.rate()/called.rate(), "single-%-of-bare-called")
+	b.ReportMetric(100*single.rate()/inProcess, "single-%-of-bare-in-process")
+	b.ReportMetric(100*agenda.rate()/inProcess, "agenda-%-of-bare-in-process")
+	b.ReportMetric(0, "ns/op") // b.N is rounded up to whole sittings
 }
 
 // measure is what calls took.
 type measure struct {
+	votes   int // a call
 	took    []time.Duration
 	elapsed time.Duration
 	cpu     time.Duration // of this process
@@ -97,8 +109,9 @@ type measure struct {
 	replicaCPU []time.Duration
 }
 
-// run makes so many calls a voter, all voters at once.
-func (m *measure) run(call func(voter, turn int) error, turns int) {
+// run makes so many calls a voter, all voters at once, and waits for what must
+// follow.
+func (m *measure) run(call func(voter, turn int) error, turns int, rest func() error) {
 	took, failed := make([][]time.Duration, voters), make([]error, voters)
 	spent := make([]time.Duration, len(m.replicas))
 	for i, r := range m.replicas {
@@ -119,6 +132,9 @@ func (m *measure) run(call func(voter, turn int) error, turns int) {
 		})
 	}
 	calling.Wait()
+	if err := rest(); err != nil {
+		m.failed = err
+	}
 	m.elapsed += time.Since(began)
 	m.cpu += processTime() - before
 	m.replicaCPU = append(m.replicaCPU, make([]time.Duration, len(m.replicas)-len(m.replicaCPU))...)
@@ -141,7 +157,8 @@ func processTime() time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-func (m *measure) rate() float64 { return float64(len(m.took)) / m.elapsed.Seconds() }
+// rate is votes a second.
+func (m *measure) rate() float64 { return float64(len(m.took)*m.votes) / m.elapsed.Seconds() }
 
 func (m *measure) report(b *testing.B, what string) {
 	b.Helper()
@@ -149,14 +166,20 @@ func (m *measure) report(b *testing.B, what string) {
 		b.Fatalf("%s: %v", what, m.failed)
 	}
 	slices.Sort(m.took)
-	b.ReportMetric(m.rate(), what+"s/s")
+	b.ReportMetric(m.rate(), what+"-votes/s")
+	b.ReportMetric(m.rate()/float64(m.votes), what+"-calls/s")
 	b.ReportMetric(float64(m.took[len(m.took)/2].Microseconds())/1000, what+"-p50-ms")
 	b.ReportMetric(float64(m.took[len(m.took)*99/100].Microseconds())/1000, what+"-p99-ms")
-	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(len(m.took)) }
+	each := func(d time.Duration) float64 { return float64(d.Microseconds()) / float64(len(m.took)*m.votes) }
 	slices.Sort(m.replicaCPU)
-	b.ReportMetric(each(m.cpu), what+"-members-cpu-µs")
-	b.ReportMetric(each(m.replicaCPU[len(m.replicaCPU)-1]), what+"-leader-cpu-µs")
-	b.ReportMetric(each(m.replicaCPU[0]), what+"-follower-cpu-µs")
+	all := m.cpu
+	for _, d := range m.replicaCPU {
+		all += d
+	}
+	b.ReportMetric(each(all), what+"-cpu-µs/vote")
+	b.ReportMetric(each(m.cpu), what+"-members-cpu-µs/vote")
+	b.ReportMetric(each(m.replicaCPU[len(m.replicaCPU)-1]), what+"-leader-cpu-µs/vote")
+	b.ReportMetric(each(m.replicaCPU[0]), what+"-follower-cpu-µs/vote")
 }
 
 // poll is a federation of 150 members and its coordinator.
@@ -290,10 +313,33 @@ func (p *poll) submit(member int, label protocol.Label, document []byte) error {
 	return err
 }
 
-// prepare opens proposals and signs every member's ballot on each.
-func (p *poll) prepare(proposals int) (urns [][][]byte) {
+// cast submits a voter's ballot of each turn.
+func (p *poll) cast(urns [][][]byte) func(voter, turn int) error {
+	return func(voter, turn int) error { return p.submit(voter, protocol.LabelBallot, urns[turn][voter]) }
+}
+
+// decided waits until the log has so many ballots more, and a decision on each
+// proposal of a sitting.
+func (p *poll) decided(ballots int) func() error {
+	want := p.head().Size + int64(ballots+sitting)
+	return func() error {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+			reply, err := p.stubs[0].Status(context.Background(), &wire.StatusRequest{})
+			if err != nil || reply.GetLogSize() >= want {
+				return err
+			}
+			<-time.After(2 * time.Millisecond)
+		}
+		return errors.New("not every vote was closed")
+	}
+}
+
+// prepare opens proposals and signs every member's ballots on them, each with so
+// many votes, in turns.
+func (p *poll) prepare(proposals, votes int) (urns [][][]byte) {
 	p.b.Helper()
 	head, floors := p.head(), federationtest.Charter().Floors
+	var agenda []protocol.Vote
 	for range proposals {
 		author := p.proposed % voters
 		p.proposed++
@@ -305,9 +351,12 @@ func (p *poll) prepare(proposals int) (urns [][][]byte) {
 		p.must(p.submit(author, protocol.LabelProposal, proposal.document))
 		second := (author + 1) % voters
 		p.must(p.submit(second, protocol.LabelCosign, sign(p, second, head, protocol.Cosign{Proposal: proposal.id}).document))
-		urn := make([][]byte, voters)
+		agenda = append(agenda, protocol.Vote{Proposal: proposal.id, Choice: protocol.For})
+	}
+	for part := range slices.Chunk(agenda, votes) {
+		ballot, urn := protocol.NewBallot(part...), make([][]byte, voters)
 		for v := range p.members {
-			urn[v] = sign(p, v, head, protocol.Ballot{Proposal: proposal.id, Choice: protocol.For}).document
+			urn[v] = sign(p, v, head, ballot).document
 		}
 		urns = append(urns, urn)
 	}

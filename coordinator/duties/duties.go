@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"sync"
 	"time"
 
@@ -43,7 +42,8 @@ type Duties struct {
 	// matches are under way beside the passes: one may take a minute, and votes
 	// do not wait for it. The matcher's memory says how many run at once.
 	matches sync.WaitGroup
-	// looked is how long the last look at the state took.
+	// looked is how long the last look at the state took, and began when.
+	began  time.Time
 	looked time.Duration
 
 	// mu guards the rounds that are being matched, and those whose labels this
@@ -60,8 +60,9 @@ func New(c Config) *Duties {
 const (
 	// tick is how often time alone can make something due.
 	tick = time.Second
-	// rest lets the entries of a burst be looked at together. It is so many times
-	// as long as the last look took, if that is longer, and no longer than tick.
+	// Looks begin restTimes as far apart as one takes, and rest at least, so that
+	// the entries of a burst are looked at together; but no further than tick. The
+	// first entry after a quiet time does not wait.
 	rest      = 10 * time.Millisecond
 	restTimes = 10
 )
@@ -81,7 +82,7 @@ func (d *Duties) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-grown:
-			pause(ctx, max(rest, min(restTimes*d.looked, tick)))
+			pause(ctx, time.Until(d.began.Add(max(rest, min(restTimes*d.looked, tick)))))
 		case <-d.Matcher.Arrived():
 		case <-d.matched:
 		case <-timer.C:
@@ -109,7 +110,7 @@ func (d *Duties) leave(ctx context.Context) {
 // transaction is open while it is done.
 type todo struct {
 	found bool
-	due   []protocol.Hash
+	due   []protocol.Close
 	// retired is the key epoch whose time has come; 0 for none.
 	retired protocol.Epoch
 	rounds  []federation.Round // under way
@@ -118,9 +119,12 @@ type todo struct {
 
 func (d *Duties) pass(ctx context.Context) error {
 	var t todo
-	began := time.Now()
-	err := d.Log.View(func(tx federation.Tx) error { return d.survey(tx, &t) })
-	d.looked = time.Since(began)
+	d.began = time.Now()
+	err := d.Log.View(func(tx federation.Tx) error {
+		looking := time.Now() // not while it waited for the state
+		defer func() { d.looked = time.Since(looking) }()
+		return d.survey(tx, &t)
+	})
 	if err != nil {
 		return err
 	}
@@ -128,8 +132,10 @@ func (d *Duties) pass(ctx context.Context) error {
 		return d.Log.Found(ctx, d.Founding)
 	}
 	var failures []error
-	for _, id := range t.due {
-		failures = append(failures, forgive(sequencer.Post(ctx, d.Log, protocol.Close{Proposal: id})))
+	if len(t.due) > 0 { // all of an agenda, as a rule
+		for _, err := range sequencer.PostAll(ctx, d.Log, t.due...) {
+			failures = append(failures, forgive(err))
+		}
 	}
 	if t.retired != 0 {
 		failures = append(failures, forgive(sequencer.Post(ctx, d.Log, protocol.Retirement{Epoch: t.retired})))
@@ -160,8 +166,12 @@ func (d *Duties) survey(tx federation.Tx, t *todo) error {
 	} else if due {
 		t.retired = epoch
 	}
-	t.due, err = federation.DueProposals(tx, now)
-	t.due = slices.DeleteFunc(t.due, func(id protocol.Hash) bool { return !federation.MayClose(tx, id, d.Log.Replica(), now) })
+	due, err := federation.DueProposals(tx, now)
+	for _, id := range due {
+		if federation.MayClose(tx, id, d.Log.Replica(), now) {
+			t.due = append(t.due, protocol.Close{Proposal: id})
+		}
+	}
 	return err
 }
 

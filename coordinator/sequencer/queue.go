@@ -46,9 +46,17 @@ func (s *Sequencer) enqueue(ctx context.Context, document state.Append) (state.O
 		return state.Outcome{}, protocol.Refuse(protocol.ErrMalformed,
 			"le document n'est pas du JSON", "the document is not JSON")
 	}
-	mine := &submission{document: document, done: make(chan answer, 1)}
+	return s.send(ctx, document)[0].await(ctx)
+}
+
+// send puts documents on their way, one after the other.
+func (s *Sequencer) send(ctx context.Context, documents ...state.Append) []*submission {
+	sent := make([]*submission, len(documents))
+	for i, document := range documents {
+		sent[i] = &submission{document: document, done: make(chan answer, 1)}
+	}
 	s.queue.mu.Lock()
-	s.queue.waiting = append(s.queue.waiting, mine)
+	s.queue.waiting = append(s.queue.waiting, sent...)
 	fly := s.queue.flights < maxFlights
 	if fly {
 		s.queue.flights++
@@ -58,8 +66,13 @@ func (s *Sequencer) enqueue(ctx context.Context, document state.Append) (state.O
 		// It carries others' documents too, so it outlives this call.
 		go s.fly(context.WithoutCancel(ctx))
 	}
+	return sent
+}
+
+// await returns what came of a document.
+func (s *submission) await(ctx context.Context) (state.Outcome, error) {
 	select {
-	case a := <-mine.done:
+	case a := <-s.done:
 		return a.outcome, a.err
 	case <-ctx.Done():
 		return state.Outcome{}, refusal.ErrUnavailable // it may still be appended

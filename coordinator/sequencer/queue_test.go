@@ -134,3 +134,32 @@ func TestACallerMayLeave(t *testing.T) {
 		t.Fatal("half a document was taken")
 	}
 }
+
+// What a replica posts at once is one command, in its order, and each document has
+// its own answer.
+func TestPostedTogether(t *testing.T) {
+	town := federationtest.Found(t, 3)
+	town.Now = federationtest.Morning
+	s, c := newSequencer(t, town)
+	s.key, c.commands = town.Replica, 0
+	var docs []protocol.Enrolment
+	for i, id := range []protocol.MemberID{town.Members[1].ID, "personne", town.Members[0].ID, town.Members[1].ID} {
+		docs = append(docs, protocol.Enrolment{Member: id, Certificate: protocol.HashOf([]byte{byte(i)}), Until: town.Now + federationtest.Day})
+	}
+	for i, err := range PostAll(t.Context(), s, docs...) {
+		if (err != nil) != (i == 1) {
+			t.Errorf("document %d: %v", i, err)
+		}
+	}
+	if c.commands != 1 {
+		t.Errorf("%d commands", c.commands)
+	}
+	if err := s.View(func(tx federation.Tx) error {
+		if last, ok := federation.Enrolled(tx, town.Members[1].ID); !ok || last.Certificate != docs[3].Certificate || federation.Size(tx) != 4 {
+			t.Errorf("%+v of %d entries", last, federation.Size(tx))
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+}

@@ -100,6 +100,23 @@ func Post[T protocol.Document[key.Replica]](ctx context.Context, s *Sequencer, d
 	return err
 }
 
+// PostAll posts documents that do not wait for one another, in this order, and
+// returns what came of each.
+func PostAll[T protocol.Document[key.Replica]](ctx context.Context, s *Sequencer, docs ...T) []error {
+	documents, errs := make([]state.Append, len(docs)), make([]error, len(docs))
+	for i, doc := range docs {
+		document, err := sign(s, doc)
+		if err != nil {
+			return []error{err}
+		}
+		documents[i] = state.Append{Label: doc.Label(), Document: document}
+	}
+	for i, sent := range s.send(ctx, documents...) {
+		_, errs[i] = sent.await(ctx)
+	}
+	return errs
+}
+
 // Sign signs a document as this replica, under the head of the log in tx.
 func Sign[T protocol.Document[key.Replica]](s *Sequencer, tx federation.Tx, doc T) (protocol.Signed[T], error) {
 	view, err := federation.View(tx)

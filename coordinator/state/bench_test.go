@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"testing"
 
 	"coulisse/crypto/key"
@@ -9,25 +10,30 @@ import (
 	"coulisse/protocol/federation/federationtest"
 )
 
-// BenchmarkBallot is what a replica takes to apply one ballot of 150 members
-// that vote at once, with a 150th of the count: signatures verified, rules
-// checked, the log extended. Commands hold a hundred of them.
-func BenchmarkBallot(b *testing.B) {
-	const batch = 100
-	p := newPolling(b)
-	for done := 0; done < b.N; {
-		b.StopTimer()
-		documents := p.sitting(20)
-		b.StartTimer()
-		for len(documents) > 0 {
-			n := min(batch, len(documents))
-			p.apply(documents[:n]...)
-			documents = documents[n:]
-			done += n
-		}
-		for _, id := range p.open {
-			p.apply(p.close(id))
-		}
+// BenchmarkVote is what a replica takes to apply one vote of 150 members that vote
+// at once, with a 150th of the count: signatures verified, rules checked, the log
+// extended. Commands hold a hundred ballots, each of one vote (single) or of 20
+// (agenda).
+func BenchmarkVote(b *testing.B) {
+	const batch, proposals = 100, 20
+	for _, kind := range []struct {
+		name  string
+		votes int
+	}{{"single", 1}, {"agenda", proposals}} {
+		b.Run(kind.name, func(b *testing.B) {
+			p := newPolling(b)
+			for done := 0; done < b.N; done += proposals * len(p.town.Members) {
+				b.StopTimer()
+				documents := p.sitting(proposals, kind.votes)
+				b.StartTimer()
+				for part := range slices.Chunk(documents, batch) {
+					p.apply(part...)
+				}
+				for _, id := range p.open {
+					p.apply(p.close(id))
+				}
+			}
+		})
 	}
 }
 
@@ -96,8 +102,8 @@ func (p *polling) close(id protocol.Hash) Append {
 	return document
 }
 
-// sitting opens proposals and returns all ballots on them.
-func (p *polling) sitting(proposals int) (ballots []Append) {
+// sitting opens proposals and returns all ballots on them, each of so many votes.
+func (p *polling) sitting(proposals, votes int) (ballots []Append) {
 	p.town.Now += federationtest.Second
 	p.open = nil
 	floors := p.town.Founding.Genesis.Charter.Floors
@@ -110,10 +116,15 @@ func (p *polling) sitting(proposals int) (ballots []Append) {
 		p.apply(cosign)
 		p.open = append(p.open, id)
 	}
+	var agenda []protocol.Vote
 	for _, id := range p.open {
+		agenda = append(agenda, protocol.Vote{Proposal: id, Choice: protocol.For})
+	}
+	for part := range slices.Chunk(agenda, votes) {
+		ballot := protocol.NewBallot(part...)
 		for _, m := range p.town.Members {
-			ballot, _ := signed(p, protocol.PartyID(m.ID), m.Vote, protocol.Ballot{Proposal: id, Choice: protocol.For})
-			ballots = append(ballots, ballot)
+			document, _ := signed(p, protocol.PartyID(m.ID), m.Vote, ballot)
+			ballots = append(ballots, document)
 		}
 	}
 	return ballots

@@ -133,7 +133,7 @@ func TestCommandsHoldAnyNumberOfDocuments(t *testing.T) {
 		do(Post(town, s))
 		do(Vote(town, town.Members[1], protocol.Cosign{Proposal: id}))
 		for _, m := range town.Members {
-			do(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+			do(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 		}
 		do(State(town, protocol.Close{Proposal: id}))
 	}

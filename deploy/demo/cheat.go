@@ -2,6 +2,7 @@ package demo
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -12,6 +13,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"coulisse/crypto/key"
@@ -185,32 +187,45 @@ func forge(exported []byte) ([]byte, forgery, error) {
 	if err != nil {
 		return nil, f, err
 	}
-	if _, err := governance.Replay(c.Founding, c.Decisions); err != nil {
-		return nil, f, fmt.Errorf("the exported chain is not sound to begin with: %w", err)
-	}
 	federation, err := c.Founding.Genesis.ID()
 	if err != nil {
 		return nil, f, err
 	}
+	if _, err := c.Verify(federation); err != nil {
+		return nil, f, fmt.Errorf("the exported chain is not sound to begin with: %w", err)
+	}
+	ballots, err := governance.BallotsOf(c.Ballots)
+	if err != nil {
+		return nil, f, err
+	}
 	d := &c.Decisions[len(c.Decisions)-1]
-	for i, signed := range d.Ballots {
+	for i, hash := range d.Ballots {
+		signed := ballots[hash]
 		ballot, err := protocol.Peek(signed)
 		if err != nil {
 			return nil, f, err
 		}
-		if ballot.Choice != protocol.For {
+		vote := slices.Index(ballot.Votes, protocol.Vote{Choice: protocol.For, Proposal: protocol.ID(federation, d.Proposal)})
+		if vote < 0 {
 			continue
 		}
-		ballot.Choice = protocol.Against
+		ballot.Votes[vote].Choice = protocol.Against
 		d.Tally.For, d.Tally.Against = d.Tally.For-1, d.Tally.Against+1
 		fresh, err := key.Generate[key.Vote]()
 		if err != nil {
 			return nil, f, err
 		}
 		signer := protocol.Signer[key.Vote]{Federation: federation, By: signed.By, Key: fresh}
-		if d.Ballots[i], err = protocol.Sign(signer, signed.Head, ballot); err != nil {
+		turned, err := protocol.Sign(signer, signed.Head, ballot)
+		if err != nil {
 			return nil, f, err
 		}
+		document, err := protocol.Canonical(turned)
+		if err != nil {
+			return nil, f, err
+		}
+		d.Ballots[i] = protocol.HashOf(document)
+		c.Ballots[slices.IndexFunc(c.Ballots, func(b protocol.Signed[protocol.Ballot]) bool { return bytes.Equal(b.Sig, signed.Sig) })] = turned
 		altered, err := protocol.Indented(c)
 		return altered, forgery{d.Number, protocol.MemberID(signed.By)}, err
 	}

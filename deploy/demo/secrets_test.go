@@ -89,8 +89,14 @@ func (n *needles) tokens(t *testing.T, dir string) (count int) {
 		t.Fatal(err)
 	}
 	defer cache.Close()
-	everybody := func(warehouse.PersonID) bool { return true }
-	err = cache.Each(t.Context(), everybody, func(_ warehouse.PersonID, token *oprf.Token) error {
+	everybody := func(yield func(warehouse.PersonID, error) bool) {
+		for id := range warehouse.PersonID(1 << 20) { // numbers are given from 1 on
+			if !yield(id, nil) {
+				return
+			}
+		}
+	}
+	err = cache.Select(t.Context(), everybody, func(_ warehouse.PersonID, token *oprf.Token) error {
 		n.secret("token", slices.Clone(token[:]))
 		count++
 		return nil

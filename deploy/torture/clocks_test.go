@@ -182,7 +182,7 @@ func (tw *town) briefOne(ctx context.Context, b *board, n int) (late, inTime int
 func (tw *town) ballotAt(ctx context.Context, b *board, id protocol.Hash, m *member, closes time.Time, moment time.Duration) bool {
 	pause(ctx, time.Until(closes.Add(moment)))
 	for first := time.Now(); ctx.Err() == nil; pause(ctx, 100*time.Millisecond) {
-		_, err := author.Vote(ctx, m.author, m.Vote, protocol.Ballot{Proposal: id, Choice: protocol.For})
+		_, err := author.Vote(ctx, m.author, m.Vote, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
 		switch {
 		case err == nil, errors.Is(err, federation.ErrAlready):
 			if first.After(closes.Add(coordinator.MaxSkew)) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,10 +65,23 @@ func (b *board) next(i int) (next task, propose, idle bool) {
 	return task{}, true, false
 }
 
-func (b *board) put(i int, t task) {
+func (b *board) put(i int, tasks ...task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.tasks[i] = append(b.tasks[i], t)
+	b.tasks[i] = append(b.tasks[i], tasks...)
+}
+
+// agenda takes whatever else a member is to vote on.
+func (b *board) agenda(i int) (votes []task) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tasks[i] = slices.DeleteFunc(b.tasks[i], func(t task) bool {
+		if !t.cosign {
+			votes = append(votes, t)
+		}
+		return !t.cosign
+	})
+	return votes
 }
 
 // open has everybody vote.
@@ -136,14 +150,26 @@ func (tw *town) work(ctx context.Context, b *board, i int, random *rand.Rand) {
 				b.put(i, next)
 			}
 		default:
-			_, err := author.Vote(ctx, m.author, m.Vote, protocol.Ballot{Proposal: next.proposal, Choice: next.choice})
-			if tw.settled(ctx, m, err) {
-				b.voted(next.proposal, m.ID, next.choice)
-			} else {
-				b.put(i, next)
-			}
+			tw.assemble(ctx, b, i, append(b.agenda(i), next))
 		}
 		pause(ctx, time.Duration(20+random.IntN(80))*time.Millisecond)
+	}
+}
+
+// assemble casts one ballot on all that a member is to vote on. Some of it may be in the
+// log already: of a ballot whose answer was lost.
+func (tw *town) assemble(ctx context.Context, b *board, i int, agenda []task) {
+	m, votes := tw.members[i], make([]protocol.Vote, len(agenda))
+	for j, t := range agenda {
+		votes[j] = protocol.Vote{Proposal: t.proposal, Choice: t.choice}
+	}
+	_, err := author.Vote(ctx, m.author, m.Vote, protocol.NewBallot(votes...))
+	if !tw.settled(ctx, m, err) {
+		b.put(i, agenda...)
+		return
+	}
+	for _, t := range agenda {
+		b.voted(t.proposal, m.ID, t.choice)
 	}
 }
 

@@ -68,7 +68,11 @@ func beReplica() error {
 		}
 	}
 	set(os.Getenv(envClock))
+	// Until the replica has looked at its clock a jump would be a clock that is
+	// wrong from the start. Two of those, alike, are a majority, and are believed.
+	looked, look := context.WithCancel(context.Background())
 	go func() {
+		<-looked.Done()
 		for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
 			set(lines.Text())
 		}
@@ -79,7 +83,10 @@ func beReplica() error {
 	replica, err := coordinator.Open(coordinator.Config{
 		Dir: os.Getenv(envDir), Listen: os.Getenv(envListen), Founding: &founding, Version: "torture", Timing: timing,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-		Now:    func() time.Time { return time.Now().Add(time.Duration(ahead.Load()) * time.Millisecond) },
+		Now: func() time.Time {
+			defer look()
+			return time.Now().Add(time.Duration(ahead.Load()) * time.Millisecond)
+		},
 	})
 	if err != nil {
 		return err

@@ -52,14 +52,14 @@ func Post[T protocol.Document[key.Node]](ctx context.Context, a *Author, doc T) 
 }
 
 // Vote signs a document with the organisation's voting key and submits it. It
-// returns the document's identity, once the node itself has read it, or the
-// same content under an earlier signature, in its log.
+// returns the document's identity, once the node itself has read it in its log, or
+// that the log says it already.
 func Vote[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting key.Private[key.Vote], doc T) (protocol.Hash, error) {
 	var none protocol.Hash
-	id, body, err := submit(ctx, a, voting, doc)
+	id, document, err := submit(ctx, a, voting, doc)
 	if errors.Is(err, federation.ErrAlready) {
 		err = a.seen(ctx, func(ctx context.Context) error {
-			return a.Witness.AwaitSaid(ctx, doc.Label(), protocol.PartyID(a.Member), body)
+			return a.Witness.AwaitAlready(ctx, doc.Label(), document)
 		})
 	}
 	if err != nil {
@@ -72,7 +72,7 @@ func Vote[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting 
 // member, so that it cannot be read back: that it was accepted is the
 // coordinator's word.
 func Last[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting key.Private[key.Vote], doc T) error {
-	document, _, _, err := prepare(a, voting, doc)
+	document, _, err := prepare(a, voting, doc)
 	if err != nil {
 		return err
 	}
@@ -83,22 +83,22 @@ func Last[T protocol.Document[key.Vote]](ctx context.Context, a *Author, voting 
 }
 
 // prepare signs a document under the log as this node has verified it.
-func prepare[R key.Role, T protocol.Document[R]](a *Author, k key.Private[R], doc T) (document []byte, id protocol.Hash, body []byte, err error) {
+func prepare[R key.Role, T protocol.Document[R]](a *Author, k key.Private[R], doc T) (document []byte, id protocol.Hash, err error) {
 	head, err := a.Witness.SigningHead()
 	if err != nil {
-		return nil, id, nil, err
+		return nil, id, err
 	}
 	signer := protocol.Signer[R]{Federation: a.Federation, By: protocol.PartyID(a.Member), Key: k}
 	signed, err := protocol.Sign(signer, head, doc)
 	if err != nil {
-		return nil, id, nil, err
+		return nil, id, err
 	}
 	document, err = protocol.Canonical(signed)
-	return document, protocol.ID(a.Federation, signed), signed.Body, err
+	return document, protocol.ID(a.Federation, signed), err
 }
 
-func submit[R key.Role, T protocol.Document[R]](ctx context.Context, a *Author, k key.Private[R], doc T) (id protocol.Hash, body []byte, err error) {
-	document, id, body, err := prepare(a, k, doc)
+func submit[R key.Role, T protocol.Document[R]](ctx context.Context, a *Author, k key.Private[R], doc T) (id protocol.Hash, document []byte, err error) {
+	document, id, err = prepare(a, k, doc)
 	if err != nil {
 		return id, nil, err
 	}
@@ -109,7 +109,7 @@ func submit[R key.Role, T protocol.Document[R]](ctx context.Context, a *Author, 
 		// Its place is the coordinator's word; that it is there, the node sees.
 		return a.Witness.AwaitDocument(ctx, document)
 	})
-	return id, body, err
+	return id, document, err
 }
 
 // seen bounds what waits for the log.

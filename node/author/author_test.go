@@ -3,9 +3,11 @@ package author_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"coulisse/crypto/dp"
 	"coulisse/node/author"
 	"coulisse/node/witness"
 	"coulisse/node/witness/witnesstest"
@@ -19,6 +21,26 @@ type says struct{ err error }
 
 func (s says) Submit(context.Context, protocol.Label, []byte) (int64, error) { return 0, s.err }
 
+// A ballot that is sent again with another's votes left out is said already, and
+// one with more is counted: whoever repeats itself is never locked out.
+func TestAnAgendaIsSeen(t *testing.T) {
+	town := federationtest.Found(t, 3)
+	var agenda []protocol.Vote
+	for i := range 3 {
+		id := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: dp.NanoRho(i + 1)}})
+		agenda = append(agenda, protocol.Vote{Choice: protocol.For, Proposal: id})
+	}
+	a := witnesstest.New(t, town).Member(town.Members[2])
+	for _, votes := range [][]protocol.Vote{agenda[:2], agenda[:1], agenda[1:2], agenda, agenda[2:]} {
+		if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, protocol.NewBallot(slices.Clone(votes)...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := len(town.Entries); got != 1+6+2 {
+		t.Errorf("%d entries: what is said already is not said again", got)
+	}
+}
+
 func play(t *testing.T) (*federationtest.Town, *author.Author, protocol.Hash) {
 	t.Helper()
 	town := federationtest.Found(t, 3)
@@ -29,7 +51,7 @@ func play(t *testing.T) (*federationtest.Town, *author.Author, protocol.Hash) {
 
 func TestAVoteIsSeen(t *testing.T) {
 	town, a, vote := play(t)
-	ballot := protocol.Ballot{Proposal: vote, Choice: protocol.For}
+	ballot := protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For})
 	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, ballot); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +59,7 @@ func TestAVoteIsSeen(t *testing.T) {
 	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, ballot); err != nil {
 		t.Error(err)
 	}
-	other := protocol.Ballot{Proposal: vote, Choice: protocol.Against}
+	other := protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.Against})
 	if _, err := author.Vote(t.Context(), a, town.Members[2].Vote, other); !errors.Is(err, federation.ErrRefused) {
 		t.Errorf("a second choice: %v", err)
 	}
@@ -55,7 +77,7 @@ func TestAVoteThatIsKeptOut(t *testing.T) {
 			a.Log = says{answer}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 			defer cancel()
-			if _, err := author.Vote(ctx, a, town.Members[2].Vote, protocol.Ballot{Proposal: vote, Choice: protocol.For}); err == nil {
+			if _, err := author.Vote(ctx, a, town.Members[2].Vote, protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For})); err == nil {
 				t.Error("believed")
 			}
 		})
@@ -69,7 +91,7 @@ func TestNoSignatureAfterEvidence(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Log = says{errors.New("it was sent")}
-	_, err := author.Vote(t.Context(), a, town.Members[2].Vote, protocol.Ballot{Proposal: vote, Choice: protocol.For})
+	_, err := author.Vote(t.Context(), a, town.Members[2].Vote, protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For}))
 	if !errors.Is(err, witness.ErrEvidence) {
 		t.Errorf("signed: %v", err)
 	}

@@ -41,42 +41,6 @@ func proposalCosign(l speech) *cobra.Command {
 	})
 }
 
-func proposalVote(l speech) *cobra.Command {
-	var voice string
-	cmd := withFolder(l, &cobra.Command{
-		Use:   "vote ID for|against|abstain",
-		Short: l.say("Donner la voix de votre organisation\u00a0; elle est publique et définitive", "Cast your organisation's vote; it is public and final"),
-		Args:  command.Arguments("ID", "for|against|abstain"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			choice := protocol.Choice(args[1])
-			if choices[choice] == (protocol.Text{}) {
-				return command.Misused("On vote for, against ou abstain.", "One votes for, against or abstain.")
-			}
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			ballot := api.Ballot{Choice: choice, For: protocol.MemberID(voice)}
-			if err := patiently(cmd, func() error { return c.Vote(cmd.Context(), args[0], ballot) }); err != nil {
-				return err
-			}
-			page, err := c.Proposal(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			p := printing(cmd)
-			if voice != "" {
-				p.line("La voix de %s est au journal\u00a0: %s. %s", "The vote of %s is in the log: %s. %s", voice, choices[choice].In(p.lang), p.tally(page.Tally))
-				return p.err
-			}
-			p.line("Votre voix est au journal\u00a0: %s. %s", "Your vote is in the log: %s. %s", choices[choice].In(p.lang), p.tally(page.Tally))
-			return p.err
-		},
-	})
-	cmd.Flags().StringVar(&voice, "for", "", l.say("le membre qui vous a donné procuration (votre organisation par défaut)", "the member whose proxy you are (your own organisation by default)"))
-	return cmd
-}
-
 func proposalWithdraw(l speech) *cobra.Command {
 	return withFolder(l, &cobra.Command{
 		Use:   "withdraw ID",

@@ -18,7 +18,7 @@ import (
 func TestEvidenceOfAnEarlierBuild(t *testing.T) {
 	town := federationtest.Found(t, 3)
 	vote := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}})
-	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.Ballot{Proposal: vote, Choice: protocol.For})))
+	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For}))))
 	size := len(town.Entries)
 	keep := func(size int, raw []byte) (string, string) {
 		dir := t.TempDir()

@@ -268,28 +268,13 @@ func (w *Witness) AwaitDocument(ctx context.Context, document []byte) error {
 	})
 }
 
-// AwaitSaid returns when the verified log holds a document of this kind, author
-// and content, under whatever head it was signed.
-func (w *Witness) AwaitSaid(ctx context.Context, label protocol.Label, by protocol.PartyID, body []byte) error {
-	next := int64(0)
+// AwaitAlready returns when the verified log refuses a signed document because it
+// says that already, in another document or in several.
+func (w *Witness) AwaitAlready(ctx context.Context, label protocol.Label, document []byte) error {
 	return w.await(ctx, func(tx federation.Tx) bool {
-		for ; next < federation.Size(tx); next++ {
-			raw, _ := federation.EntryBytes(tx, next)
-			if bytes.Contains(raw, body) && says(raw, label, by, body) {
-				return true
-			}
-		}
-		return false
+		_, ok := federation.Lookup(tx, document)
+		return ok || errors.Is(federation.Try(tx, federation.Time(tx), label, document), federation.ErrAlready)
 	})
-}
-
-func says(raw []byte, label protocol.Label, by protocol.PartyID, body []byte) bool {
-	entry, err := protocol.Decode[protocol.Entry](raw)
-	if err != nil || entry.Label != label {
-		return false
-	}
-	s, err := protocol.Decode[protocol.Signed[protocol.Ballot]](entry.Doc) // any document's frame
-	return err == nil && s.By == by && bytes.Equal(s.Body, body)
 }
 
 func (w *Witness) await(ctx context.Context, holds func(federation.Tx) bool) error {

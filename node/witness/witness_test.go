@@ -69,13 +69,13 @@ func next[R key.Role, T protocol.Document[R]](t *testing.T, town *federationtest
 // next in a log with an open vote.
 func lies(t *testing.T, town *federationtest.Town, vote protocol.Hash) map[string][]byte {
 	t.Helper()
-	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.Ballot{Proposal: vote, Choice: protocol.For})))
-	forged := federationtest.SignVote(town, town.Members[0], protocol.Ballot{Proposal: vote, Choice: protocol.For})
+	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For}))))
+	forged := federationtest.SignVote(town, town.Members[0], protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For}))
 	forged.By = protocol.PartyID(town.Members[2].ID)
 	foreign := federationtest.Found(t, 3)
 	foreign.Elect(2, foreign.Members...)
 	early := next[key.Replica](t, town, federationtest.SignReplica(town, protocol.Close{Proposal: vote}))
-	skipped := next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.Ballot{Proposal: vote, Choice: protocol.For}))
+	skipped := next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For})))
 	skipped.Seq++
 	past := skipped
 	past.Seq, past.At = past.Seq-1, federationtest.Morning
@@ -125,7 +125,7 @@ func movedAway(t *testing.T, w *witness.Witness, dir string, id protocol.Hash, h
 func TestALieIsRefusedAndKept(t *testing.T) {
 	town := federationtest.Found(t, 3)
 	vote := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}})
-	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.Ballot{Proposal: vote, Choice: protocol.For})))
+	honest := encode(t, next[key.Vote](t, town, federationtest.SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: protocol.For}))))
 	for name, lie := range lies(t, town, vote) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -251,7 +251,7 @@ func parted(t *testing.T) (town *federationtest.Town, one, other []protocol.Entr
 	second := town.Again()
 	ballot := func(town *federationtest.Town, choice protocol.Choice) {
 		for _, m := range town.Members {
-			town.Must(federationtest.Vote(town, m, protocol.Ballot{Proposal: vote, Choice: choice}))
+			town.Must(federationtest.Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: vote, Choice: choice})))
 		}
 	}
 	ballot(town, protocol.For)
@@ -341,6 +341,15 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
+func document[T any](t *testing.T, s protocol.Signed[T]) []byte {
+	t.Helper()
+	raw, err := protocol.Canonical(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
 func TestWaiting(t *testing.T) {
 	town := federationtest.Found(t, 3)
 	town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}})
@@ -351,10 +360,16 @@ func TestWaiting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cosign, err := protocol.Peek(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := document(t, federationtest.SignVote(town, town.Members[1], cosign)) // under a later head
+	never := document(t, federationtest.SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: cosign.Proposal, Choice: protocol.For})))
 	waits := []func() error{
 		func() error { return w.Await(ctx, int64(len(town.Entries))) },
 		func() error { return w.AwaitDocument(ctx, last.Doc) },
-		func() error { return w.AwaitSaid(ctx, last.Label, s.By, s.Body) },
+		func() error { return w.AwaitAlready(ctx, last.Label, again) },
 	}
 	var waiting sync.WaitGroup
 	for i, wait := range waits {
@@ -366,9 +381,9 @@ func TestWaiting(t *testing.T) {
 	}
 	feed(t, w, town.Entries)
 	waiting.Wait()
-	// What the log does not hold is not there, whoever else said it.
+	// What the log does not say is not there, whoever sends it.
 	cancel()
-	if err := w.AwaitSaid(ctx, last.Label, protocol.PartyID(town.Members[2].ID), s.Body); !errors.Is(err, context.Canceled) {
+	if err := w.AwaitAlready(ctx, protocol.LabelBallot, never); !errors.Is(err, context.Canceled) {
 		t.Errorf("seen: %v", err)
 	}
 	if err := w.AwaitDocument(ctx, []byte("{}")); !errors.Is(err, context.Canceled) {

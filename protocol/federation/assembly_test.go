@@ -39,7 +39,7 @@ func TestVoteOpensOnItsDateAndWithAllItsSupport(t *testing.T) {
 	}
 	town.Must(Vote(town, m[1], cosign))
 	wants(t, Vote(town, m[2], cosign), federation.ErrAlready)
-	ballot := protocol.Ballot{Proposal: id, Choice: protocol.For}
+	ballot := protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})
 	if got := stateOf(t, town, id); got != federation.ProposalScheduled {
 		t.Fatalf("before its date it is %s", got)
 	}
@@ -60,7 +60,7 @@ func TestAuthorTakesBackUntilOthersHaveVoted(t *testing.T) {
 	town := Found(t, 4)
 	a, b, c := town.Members[0], town.Members[1], town.Members[2]
 	id := town.Open(aPolicy)
-	town.Must(Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+	town.Must(Vote(town, a, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	wants(t, Vote(town, b, protocol.Withdrawal{Proposal: id}), federation.ErrRefused) // another's
 
 	next := town.Proposal(aPolicy)
@@ -70,12 +70,12 @@ func TestAuthorTakesBackUntilOthersHaveVoted(t *testing.T) {
 	if got := stateOf(t, town, id); got != federation.ProposalReplaced {
 		t.Fatalf("the earlier version is %s", got)
 	}
-	wants(t, Vote(town, c, protocol.Ballot{Proposal: id, Choice: protocol.For}), federation.ErrRefused)
+	wants(t, Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})), federation.ErrRefused)
 	wants(t, Vote(town, c, protocol.Cosign{Proposal: id}), federation.ErrAlready)
 	wants(t, State(town, protocol.Close{Proposal: id}), federation.ErrRefused)
 
 	town.Must(Vote(town, b, protocol.Cosign{Proposal: later})) // again: support is for a version
-	town.Must(Vote(town, c, protocol.Ballot{Proposal: later, Choice: protocol.Against}))
+	town.Must(Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: later, Choice: protocol.Against})))
 	wants(t, Vote(town, a, protocol.Withdrawal{Proposal: later}), federation.ErrRefused) // the members' now
 
 	alone := propose(town, a, town.Proposal(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 7}}))
@@ -94,7 +94,7 @@ func TestProxies(t *testing.T) {
 	id := town.Open(aPolicy)
 	closes := town.Now + Day
 	carry := func(by, voice *Member, choice protocol.Choice) error {
-		return Vote(town, by, protocol.Ballot{Proposal: id, Choice: choice, For: voice.ID})
+		return Vote(town, by, protocol.Ballot{For: voice.ID, Votes: []protocol.Vote{{Proposal: id, Choice: choice}}})
 	}
 	assembly := func(to *Member) protocol.Delegation {
 		return protocol.Delegation{To: to.ID, From: closes - Hour, Until: closes + Hour}
@@ -118,13 +118,13 @@ func TestProxies(t *testing.T) {
 	// c revokes too late, and votes itself; what a cast for b stands.
 	given := federation.Delegations(&town.Log, c.ID)
 	town.Must(Vote(town, c, protocol.Revocation{Delegation: given[0].ID}))
-	town.Must(Vote(town, c, protocol.Ballot{Proposal: id, Choice: protocol.Against}))
+	town.Must(Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Against})))
 	wants(t, carry(a, c, protocol.For), federation.ErrRefused)
-	wants(t, Vote(town, c, protocol.Ballot{Proposal: id, Choice: protocol.For}), federation.ErrRefused) // final
+	wants(t, Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})), federation.ErrRefused) // final
 
 	// Everybody's voice is in, but b's own: the vote stays open for it.
 	for _, m := range []*Member{a, d, e, town.Members[5]} {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	}
 	wants(t, State(town, protocol.Close{Proposal: id}), federation.ErrRefused)
 	town.Now = closes + 1
@@ -140,7 +140,7 @@ func TestProxies(t *testing.T) {
 	town.Must(err)
 	forged := decision
 	forged.Delegations = nil
-	if _, err := before.Apply(forged); err == nil {
+	if _, err := before.Apply(forged, town.Ballots()); err == nil {
 		t.Error("a ballot by proxy counts without its delegation")
 	}
 }
@@ -149,7 +149,7 @@ func TestMembersChangeTheirKeys(t *testing.T) {
 	town := Found(t, 4).Keyed()
 	a, b, d := town.Members[0], town.Members[1], town.Members[3]
 	id := town.Open(aPolicy)
-	town.Must(Vote(town, b, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+	town.Must(Vote(town, b, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	town.Must(town.ChangeKeys(b))
 	town.Must(town.ChangeKeys(a)) // the author
 	wants(t, Vote(town, b, town.Proposal(aPolicy)), protocol.ErrSignature)
@@ -169,7 +169,7 @@ func TestMembersChangeTheirKeys(t *testing.T) {
 	wants(t, Vote(town, town.Members[1], protocol.KeyChange{Card: back.Signed}), governance.ErrEffect) // a key it had
 
 	for _, m := range []*Member{town.Members[0], town.Members[2], d} {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	}
 	town.Must(State(town, protocol.Close{Proposal: id}))
 	if got := stateOf(t, town, id); got != federation.ProposalCarried {
@@ -182,17 +182,17 @@ func TestLostKeyIsReplacedByAVote(t *testing.T) {
 	town := Found(t, 4)
 	b := town.Members[1]
 	id := town.Open(aPolicy)
-	town.Must(Vote(town, b, protocol.Ballot{Proposal: id, Choice: protocol.For})) // by a thief, say
+	town.Must(Vote(town, b, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))) // by a thief, say
 	next := town.Renewed(b)
 	replace := town.Open(protocol.Effect{ReplaceCard: &next.Signed})
 	for _, m := range []*Member{town.Members[0], town.Members[2], town.Members[3]} {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: replace, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: replace, Choice: protocol.For})))
 	}
 	town.Now += 2 * Day
 	town.Must(State(town, protocol.Close{Proposal: replace}))
 	town.Replace(next)
 	wants(t, Vote(town, b, protocol.Leave{Member: b.ID}), protocol.ErrSignature)
-	if got := len(federation.Ballots(&town.Log, id)); got != 0 {
+	if got := len(federation.Counting(&town.Log, town.View(), id)); got != 0 {
 		t.Fatalf("%d ballots of the lost key count", got)
 	}
 	replayed(t, town)
@@ -202,7 +202,7 @@ func TestSuspendedMemberHasNoVoiceUntilReinstated(t *testing.T) {
 	town := Found(t, 5)
 	e := town.Members[4]
 	id := town.Open(aPolicy)
-	ballot := protocol.Ballot{Proposal: id, Choice: protocol.For}
+	ballot := protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})
 	town.Must(Vote(town, e, ballot))
 	town.Decide(protocol.Effect{Suspend: e.ID})
 	if m, _ := town.View().Member(e.ID); m.Active() || !m.Belongs() {
@@ -297,7 +297,7 @@ func TestCollegesAndTheChair(t *testing.T) {
 		id := town.Open(aPolicy)
 		for i, choice := range choices {
 			if choice != "" {
-				town.Must(Vote(town, town.Members[i], protocol.Ballot{Proposal: id, Choice: choice}))
+				town.Must(Vote(town, town.Members[i], protocol.NewBallot(protocol.Vote{Proposal: id, Choice: choice})))
 			}
 		}
 		town.Now += 2 * Day

@@ -55,9 +55,9 @@ func TestAnswersAreFinal(t *testing.T) {
 	town := Found(t, 4).Keyed()
 	a, b, d := town.Members[0], town.Members[1], town.Members[3]
 	id := town.Open(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: "p1", Text: "x"}})
-	town.Must(Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.For}))
-	wants(t, Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.For}), federation.ErrAlready)
-	wants(t, Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.Against}), federation.ErrRefused)
+	town.Must(Vote(town, a, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
+	wants(t, Vote(town, a, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})), federation.ErrAlready)
+	wants(t, Vote(town, a, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Against})), federation.ErrRefused)
 
 	m := town.Manifest(a, b)
 	r := town.Begin(m)
@@ -204,9 +204,9 @@ func TestExpulsion(t *testing.T) {
 	town.Must(Post(town, s))
 	uncosigned := protocol.ID(town.Federation, s)
 	open := town.Open(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: "p2", Text: "x"}})
-	town.Must(Vote(town, d, protocol.Ballot{Proposal: open, Choice: protocol.For}))
-	town.Must(Vote(town, e, protocol.Ballot{Proposal: open, Choice: protocol.For}))
-	town.Must(Vote(town, a, protocol.Ballot{Proposal: open, Choice: protocol.Against}))
+	town.Must(Vote(town, d, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.For})))
+	town.Must(Vote(town, e, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.For})))
+	town.Must(Vote(town, a, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.Against})))
 	r := town.Begin(town.Manifest(a, d))
 	r = town.Advance(r.ID, federation.Keyed)
 
@@ -217,12 +217,12 @@ func TestExpulsion(t *testing.T) {
 	town.Decide(protocol.Effect{Expel: e.ID})
 	wants(t, Vote(town, a, protocol.Cosign{Proposal: uncosigned}), governance.ErrCosign)
 	wants(t, Vote(town, e, protocol.Cosign{Proposal: open}), governance.ErrCosign)
-	wants(t, Vote(town, d, protocol.Ballot{Proposal: open, Choice: protocol.For}), governance.ErrBallot)
+	wants(t, Vote(town, d, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.For})), governance.ErrBallot)
 	wants(t, Vote(town, d, town.Proposal(protocol.Effect{Expel: a.ID})), governance.ErrProposal)
 	wants(t, Node(town, d, ticket(1, 1)), federation.ErrRefused)
 
-	town.Must(Vote(town, b, protocol.Ballot{Proposal: open, Choice: protocol.Abstain}))
-	town.Must(Vote(town, c, protocol.Ballot{Proposal: open, Choice: protocol.For}))
+	town.Must(Vote(town, b, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.Abstain})))
+	town.Must(Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: open, Choice: protocol.For})))
 	town.Must(State(town, protocol.Close{Proposal: open}))
 	decision := federation.Decisions(&town.Log, 3)[0]
 	if want := (protocol.Tally{Members: 3, Count: protocol.Count{For: 1, Against: 1, Abstain: 1}}); !decision.Tally.Equal(want) || decision.Carried {

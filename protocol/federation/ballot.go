@@ -1,118 +1,94 @@
 package federation
 
 import (
-	"bytes"
+	"errors"
 	"strings"
 
 	"coulisse/protocol"
 	"coulisse/protocol/governance"
+
+	"github.com/go-json-experiment/json"
 )
 
-// cast is a ballot in the state: the entry that holds it, and the delegation
-// under which a proxy cast it. Void says that the member whose key signed it has
-// lost that key.
+// cast is a vote in the state: what deciding when its proposal closes, and the
+// count, need of the ballot that holds it, which stays in the log.
 type cast struct {
-	Entry      int64                                 `json:"entry"`
+	By     protocol.PartyID `json:"by"`
+	Choice protocol.Choice  `json:"choice"`
+	// Delegation is what a proxy cast it under.
 	Delegation *protocol.Signed[protocol.Delegation] `json:"delegation,omitempty"`
-	Void       bool                                  `json:"void,omitzero"`
+	// Document is the hash of the ballot, by which the log finds it.
+	Document protocol.Hash `json:"document"`
+	// Void says that the member whose key signed it has lost that key.
+	Void bool `json:"void,omitzero"`
 
-	Signed protocol.Signed[protocol.Ballot] `json:"-"` // read from the entry
-}
-
-// read fills in the ballot of one that was loaded.
-func (c *cast) read(tx Tx) {
-	document, ok := documentAt(tx, c.Entry)
-	if !ok {
-		panic("federation: the state is damaged: a ballot's entry is missing")
-	}
-	var err error
-	if c.Signed, err = protocol.Decode[protocol.Signed[protocol.Ballot]](document); err != nil {
-		panic("federation: a stored ballot does not decode: " + err.Error())
-	}
-}
-
-func castBy(tx Tx, id protocol.Hash, voice protocol.MemberID) (cast, bool) {
-	c, ok := load[cast](tx, ballotKey(id, voice))
-	if ok {
-		c.read(tx)
-	}
-	return c, ok
+	Voice protocol.MemberID `json:"-"` // whose it is: in the key
 }
 
 // own reports whether a member cast it for itself.
 func (c cast) own() bool { return c.Delegation == nil }
 
-// voice is whose ballot it is.
-func (c cast) voice() protocol.MemberID {
-	b, err := protocol.Peek(c.Signed)
-	if err != nil {
-		panic("federation: a stored ballot does not decode: " + err.Error())
-	}
-	return b.Principal(c.Signed.By)
+func (c cast) voice() governance.Voice {
+	return governance.Voice{Member: c.Voice, By: c.By, Choice: c.Choice}
 }
 
-func ballotKey(id protocol.Hash, voice protocol.MemberID) string {
-	return strings.Join([]string{"ballot", id.String(), string(voice)}, "/")
-}
+func castsKey(id protocol.Hash) string { return "ballot/" + id.String() + "/" }
 
-// castOn are the ballots on a proposal that are not void, ascending by whose
-// they are.
+func castKey(id protocol.Hash, voice protocol.MemberID) string { return castsKey(id) + string(voice) }
+
+// castOn are the votes on a proposal that are not void, ascending by whose they
+// are.
 func castOn(tx Tx, id protocol.Hash) []cast {
-	all := collect[cast](tx, ballotKey(id, ""))
-	valid := all[:0]
-	for _, c := range all {
-		if !c.Void {
-			c.read(tx)
+	prefix, valid := castsKey(id), []cast{}
+	tx.Ascend(prefix, func(key, raw string) bool {
+		var c cast
+		if decode(key, raw, &c); !c.Void {
+			c.Voice = protocol.MemberID(strings.TrimPrefix(key, prefix))
 			valid = append(valid, c)
 		}
-	}
+		return true
+	})
 	return valid
 }
 
-// Ballots are those cast on a proposal, ascending by whose voice they are.
-func Ballots(tx Tx, id protocol.Hash) []protocol.Signed[protocol.Ballot] {
-	ballots := []protocol.Signed[protocol.Ballot]{}
-	for _, c := range castOn(tx, id) {
-		ballots = append(ballots, c.Signed)
-	}
-	return ballots
-}
-
-// counting are the ballots that count now: their signers and those whose voice
+// counting are the votes that count now: their signers and those whose voice
 // they are belong to the members in good standing, and no proxy carries more
 // than the charter allows.
 func counting(tx Tx, view governance.View, id protocol.Hash) []cast {
-	ballots, carried := []cast{}, map[protocol.PartyID]int{}
+	counted, carried := []cast{}, map[protocol.PartyID]int{}
 	for _, c := range castOn(tx, id) {
-		if _, ok := view.Active(protocol.MemberID(c.Signed.By)); !ok {
+		if _, ok := view.Active(protocol.MemberID(c.By)); !ok {
 			continue
 		}
 		if !c.own() {
-			if _, ok := view.Active(c.voice()); !ok || carried[c.Signed.By] >= view.Charter.MaxProxies {
+			if _, ok := view.Active(c.Voice); !ok || carried[c.By] >= view.Charter.MaxProxies {
 				continue
 			}
-			carried[c.Signed.By]++
+			carried[c.By]++
 		}
-		ballots = append(ballots, c)
+		counted = append(counted, c)
 	}
-	return ballots
+	return counted
 }
 
-// Counting are the ballots on a proposal that count now, by whose voice.
-func Counting(tx Tx, view governance.View, id protocol.Hash) []protocol.Signed[protocol.Ballot] {
-	ballots := []protocol.Signed[protocol.Ballot]{}
+// Counting are the votes on a proposal that count now, by whose voice.
+func Counting(tx Tx, view governance.View, id protocol.Hash) []governance.Voice {
+	voices := []governance.Voice{}
 	for _, c := range counting(tx, view, id) {
-		ballots = append(ballots, c.Signed)
+		voices = append(voices, c.voice())
 	}
-	return ballots
+	return voices
 }
 
+// applyBallot counts all votes of a ballot, or none. Those that stand already as
+// it says stay, even on a proposal that is closed: an agenda that is voted on again,
+// with more on it, is not refused for what was said before.
 func applyBallot(tx Tx, e protocol.Entry) error {
 	s, err := signed[protocol.Ballot](tx, e)
 	if err != nil {
 		return err
 	}
-	view, p, err := findReferred(tx, s)
+	view, err := View(tx)
 	if err != nil {
 		return err
 	}
@@ -120,35 +96,96 @@ func applyBallot(tx Tx, e protocol.Entry) error {
 	if err != nil {
 		return err
 	}
-	ballot, voice := cast{Entry: e.Seq, Signed: s}, b.Principal(s.By)
-	if earlier, ok := castBy(tx, p.ID, voice); ok && !earlier.Void {
-		if err := mayReplace(earlier, s); err != nil {
-			return err
+	c := casting{tx: tx, view: view, at: e.At, cast: cast{
+		By: s.By, Document: protocol.HashOf(e.Doc), Voice: b.Principal(s.By),
+	}, encoded: map[protocol.Choice]string{}}
+	counted := 0
+	for _, v := range b.Votes {
+		switch err := c.count(v); {
+		case err == nil:
+			counted++
+		case !errors.Is(err, ErrAlready):
+			return notCounted(v, err)
 		}
 	}
-	if p.State(e.At) != ProposalOpen {
-		return refuse("le vote n'est pas ouvert", "the vote is not open")
+	if counted == 0 {
+		return ErrAlready
 	}
-	if e.At > p.Content().Closes {
-		return refuse("le vote est terminé", "the vote is over")
-	}
-	if voice != protocol.MemberID(s.By) {
-		if ballot.Delegation, err = proxyFor(tx, view, p, voice, s.By); err != nil {
-			return err
-		}
-	}
-	save(tx, ballotKey(p.ID, voice), ballot)
 	return nil
 }
 
-// mayReplace lets a member's own ballot take the place of its proxy's, and
+// notCounted says which vote keeps its ballot from being counted.
+func notCounted(v protocol.Vote, err error) error {
+	var r protocol.Refusal
+	if !errors.As(err, &r) {
+		return err
+	}
+	return protocol.Refuse(r.Kind, "proposition %[1]s\u00a0: %[2]s; rien de ce bulletin n'est compté",
+		"proposal %[1]s: %[3]s; nothing of this ballot is counted", v.Proposal.Short(), r.Text.FR, r.Text.EN)
+}
+
+// casting is a verified ballot that is being counted.
+type casting struct {
+	tx   Tx
+	view governance.View
+	at   protocol.Millis
+	cast cast
+	// encoded are the member's own votes as they are stored, the same on every
+	// proposal.
+	encoded map[protocol.Choice]string
+}
+
+// count takes one vote, or returns [ErrAlready] for one that stands, before it reads
+// the proposal: who repeats itself is not held up, and should cost little.
+func (c *casting) count(v protocol.Vote) error {
+	key, vote := castKey(v.Proposal, c.cast.Voice), c.cast
+	vote.Choice = v.Choice
+	if earlier, ok := load[cast](c.tx, key); ok && !earlier.Void {
+		if err := mayReplace(earlier, vote); err != nil {
+			return err
+		}
+	}
+	p, err := FindProposal(c.tx, v.Proposal)
+	if err != nil {
+		return protocol.Refuse(ErrNotFound, "cette proposition n'existe pas dans cette fédération", "there is no such proposal in this federation")
+	}
+	if p.State(c.at) != ProposalOpen {
+		return refuse("le vote n'est pas ouvert", "the vote is not open")
+	}
+	if c.at > p.Content().Closes {
+		return refuse("le vote est terminé", "the vote is over")
+	}
+	if vote.Voice == protocol.MemberID(vote.By) {
+		c.keepOwn(key, vote)
+		return nil
+	}
+	if vote.Delegation, err = proxyFor(c.tx, c.view, p, vote.Voice, vote.By); err != nil {
+		return err
+	}
+	save(c.tx, key, vote)
+	return nil
+}
+
+func (c *casting) keepOwn(key string, vote cast) {
+	raw, ok := c.encoded[vote.Choice]
+	if !ok {
+		encoded, err := json.Marshal(vote)
+		if err != nil {
+			panic("federation: a vote does not encode: " + err.Error())
+		}
+		raw = string(encoded)
+		c.encoded[vote.Choice] = raw
+	}
+	c.tx.Set(key, raw)
+}
+
+// mayReplace lets a member's own vote take the place of its proxy's, and
 // nothing else.
-func mayReplace(earlier cast, s protocol.Signed[protocol.Ballot]) error {
-	if earlier.Signed.By == s.By && bytes.Equal(earlier.Signed.Body, s.Body) {
+func mayReplace(earlier, later cast) error {
+	if earlier.By == later.By && earlier.Choice == later.Choice {
 		return ErrAlready
 	}
-	later := cast{Signed: s}
-	if later.voice() == protocol.MemberID(s.By) && !earlier.own() {
+	if later.Voice == protocol.MemberID(later.By) && !earlier.own() {
 		return nil
 	}
 	return refuse("vous avez déjà voté; un bulletin est définitif", "you have voted already; a ballot is final")
@@ -164,14 +201,15 @@ func proxyFor(tx Tx, view governance.View, p Proposal, voice protocol.MemberID, 
 	}
 	to, err := view.CheckDelegation(given, p.OpenedAt, closes)
 	if err != nil {
-		return nil, err
+		return nil, protocol.Refuse(governance.ErrBallot, "la procuration du membre %s ne vaut pas pour ce vote; il doit en donner une autre",
+			"the delegation of the member %s is not good for this vote; it has to give another", voice)
 	}
 	if to != protocol.MemberID(by) {
 		return nil, refuse("le membre %s a donné sa procuration à un autre", "the member %s has delegated its ballot to another", voice)
 	}
 	carried := 0
 	for _, c := range castOn(tx, p.ID) {
-		if c.Signed.By == by && !c.own() {
+		if c.By == by && !c.own() {
 			carried++
 		}
 	}
@@ -182,16 +220,16 @@ func proxyFor(tx Tx, view governance.View, p Proposal, voice protocol.MemberID, 
 	return &given, nil
 }
 
-// voidBallots makes the ballots that a member's lost key has signed, or let
+// voidBallots makes the votes that a member's lost key has signed, or let
 // somebody sign, count for nothing in the votes under way: whoever found the
 // key may have cast them. The member votes again. Its delegations are void as
 // well, and end: it may give another for the same votes at once.
 func voidBallots(tx Tx, id protocol.MemberID) {
 	for _, p := range OpenProposals(tx) {
 		for _, c := range castOn(tx, p.ID) {
-			if voice := c.voice(); voice == id || c.Signed.By == protocol.PartyID(id) {
+			if c.Voice == id || c.By == protocol.PartyID(id) {
 				c.Void = true
-				save(tx, ballotKey(p.ID, voice), c)
+				save(tx, castKey(p.ID, c.Voice), c)
 			}
 		}
 	}

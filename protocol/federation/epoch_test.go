@@ -190,7 +190,7 @@ func TestOneEpochAtATime(t *testing.T) {
 	town.Decide(start())
 	wants(t, Vote(town, a, town.Proposal(start())), federation.ErrRefused)
 	for _, m := range town.Members {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: second, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: second, Choice: protocol.For})))
 	}
 	wants(t, State(town, protocol.Close{Proposal: second}), federation.ErrRefused)
 	if due, err := federation.DueProposals(&town.Log, town.Now); err != nil || len(due) > 0 {
@@ -216,7 +216,7 @@ func TestEpochDecidedTooLate(t *testing.T) {
 	town := Found(t, 4).Keyed()
 	id := town.Open(protocol.Effect{StartEpoch: &protocol.EpochStart{Until: town.Now + 2*Day}})
 	for _, m := range town.Members[:3] {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	}
 	town.Now += 3 * Day
 	town.Must(State(town, protocol.Close{Proposal: id}))

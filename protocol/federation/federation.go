@@ -80,7 +80,9 @@ func Time(tx Tx) protocol.Millis {
 // again, after an answer was lost, is therefore harmless.
 func Lookup(tx Tx, document []byte) (int64, bool) { return loadInt(tx, documentKey(document)) }
 
-func documentKey(document []byte) string { return "document/" + protocol.HashOf(document).String() }
+func documentKey(document []byte) string { return hashKey(protocol.HashOf(document)) }
+
+func hashKey(document protocol.Hash) string { return "document/" + document.String() }
 
 // EntryBytes is the entry as it was appended: the leaf of the Merkle log.
 func EntryBytes(tx Tx, seq int64) ([]byte, bool) {

@@ -16,8 +16,8 @@ func TestHeadsBelongToTheirLog(t *testing.T) {
 	id := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 5}})
 	fork.Now += Hour
 	other := fork.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 5}})
-	ballot := SignVote(town, town.Members[2], protocol.Ballot{Proposal: id, Choice: protocol.For})
-	foreign := SignVote(fork, fork.Members[2], protocol.Ballot{Proposal: other, Choice: protocol.For})
+	ballot := SignVote(town, town.Members[2], protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
+	foreign := SignVote(fork, fork.Members[2], protocol.NewBallot(protocol.Vote{Proposal: other, Choice: protocol.For}))
 	if err := Post(town, foreign); err == nil {
 		t.Error("a ballot signed under the head of another log was taken")
 	}

@@ -113,10 +113,10 @@ func DueProposals(tx Tx, at protocol.Millis) ([]protocol.Hash, error) {
 	return due, nil
 }
 
-// mayBeDue counts the ballots without reading them.
+// mayBeDue counts the votes without reading them.
 func mayBeDue(tx Tx, view governance.View, p Proposal, at protocol.Millis) bool {
 	count := 0
-	tx.Ascend(ballotKey(p.ID, ""), func(string, string) bool {
+	tx.Ascend(castsKey(p.ID), func(string, string) bool {
 		count++
 		return true
 	})

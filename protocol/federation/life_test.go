@@ -154,7 +154,7 @@ func dump(tx federation.Tx) string {
 // governed replays the chain of decisions alone.
 func governed(t *testing.T, town *Town) {
 	t.Helper()
-	view, err := governance.Replay(town.Founding, federation.Decisions(&town.Log, 0))
+	view, err := governance.Replay(town.Founding, federation.Decisions(&town.Log, 0), town.Ballots())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -108,7 +108,7 @@ func (a *assembly) step() {
 	if rapid.IntRange(0, 9).Draw(a.t, "wait") == 0 {
 		a.town.Now += rapid.SampledFrom([]protocol.Millis{Second, Hour, 12 * Hour, Day}).Draw(a.t, "a while")
 	}
-	kind := rapid.SampledFrom([]string{"propose", "cosign", "cosign", "ballot", "ballot", "ballot", "ballot", "proxy", "proxy",
+	kind := rapid.SampledFrom([]string{"propose", "cosign", "cosign", "ballot", "ballot", "ballot", "agenda", "agenda", "proxy", "proxy",
 		"delegate", "delegate", "revoke", "withdraw", "close", "keys", "leave", "rush", "rush"}).Draw(a.t, "kind")
 	switch kind {
 	case "propose":
@@ -168,6 +168,14 @@ func (a *assembly) about(kind string, q *motion) {
 	case "ballot":
 		m := a.any("member")
 		a.ballot(m, m, q)
+	case "agenda":
+		motions := a.agenda()
+		m := a.any("member")
+		if by := a.proxyOf(m.ID, motions[0]); by != nil && rapid.Bool().Draw(a.t, "by proxy") {
+			a.ballot(by, m, motions...)
+		} else {
+			a.ballot(m, m, motions...)
+		}
 	case "proxy":
 		lent := []*lent{}
 		for _, l := range a.lent {
@@ -200,10 +208,14 @@ func (a *assembly) about(kind string, q *motion) {
 			a.town.Now = q.opened
 		}
 		for _, m := range a.town.Members {
+			motions := []*motion{q}
+			if rapid.Bool().Draw(a.t, "all at once") {
+				motions = a.open(q)
+			}
 			if by := a.proxyOf(m.ID, q); by != nil && rapid.Bool().Draw(a.t, "by proxy") {
-				a.ballot(by, m, q)
+				a.ballot(by, m, motions...)
 			} else if rapid.IntRange(0, 4).Draw(a.t, "votes") > 0 {
-				a.ballot(m, m, q)
+				a.ballot(m, m, motions...)
 			}
 		}
 		if rapid.Bool().Draw(a.t, "over") {
@@ -310,23 +322,6 @@ func (a *assembly) cosign(m *Member, q *motion) {
 
 func (a *assembly) votable(q *motion) bool {
 	return !q.over && q.opened != 0 && a.town.Now >= q.opened
-}
-
-func (a *assembly) ballot(by, of *Member, q *motion) {
-	choice := rapid.SampledFrom([]protocol.Choice{protocol.For, protocol.For, protocol.Against, protocol.Abstain}).Draw(a.t, "choice")
-	b, what := protocol.Ballot{Proposal: q.id, Choice: choice}, "ballot"
-	want := a.active(by.ID) && a.active(of.ID) && a.votable(q) && a.town.Now <= q.closes
-	earlier, cast := q.ballots[of.ID]
-	if by != of {
-		b.For, what = of.ID, "proxy"
-		want = want && !cast && a.carries(by.ID, of.ID, q)
-	} else if cast {
-		what = "ballot again"
-		want = want && earlier.by != of.ID
-	}
-	if a.expect(what, want, Vote(a.town, by, b)) {
-		q.ballots[of.ID] = voice{by.ID, choice}
-	}
 }
 
 func (a *assembly) carries(by, of voter, q *motion) bool {

@@ -160,7 +160,7 @@ func checkOwned(tx Tx, p Proposal, by protocol.PartyID, at protocol.Millis) erro
 		return refuse("cette proposition n'est plus en cours", "the proposal is no longer under way")
 	}
 	for _, b := range castOn(tx, p.ID) {
-		if b.Signed.By != by {
+		if b.By != by {
 			return refuse("d'autres membres ont déjà voté; la proposition est maintenant la leur",
 				"other members have voted already; the proposal is theirs now")
 		}

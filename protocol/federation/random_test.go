@@ -72,18 +72,34 @@ func (c *chaos) vote() error {
 		return err
 	}
 	id := rapid.SampledFrom(c.proposals).Draw(c.t, "proposal")
-	switch rapid.SampledFrom([]string{"cosign", "cosign", "ballot", "ballot", "ballot", "proxy", "withdraw", "close"}).Draw(c.t, "step") {
+	switch rapid.SampledFrom([]string{"cosign", "cosign", "ballot", "ballot", "agenda", "proxy", "withdraw", "close"}).Draw(c.t, "step") {
 	case "cosign":
 		return Vote(town, c.member(), protocol.Cosign{Proposal: id})
 	case "proxy":
-		return Vote(town, c.member(), protocol.Ballot{Proposal: id, Choice: protocol.Against, For: c.member().ID})
+		return Vote(town, c.member(), protocol.Ballot{For: c.member().ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.Against}}})
+	case "agenda":
+		return Vote(town, c.member(), c.agenda())
 	case "withdraw":
 		return Vote(town, c.member(), protocol.Withdrawal{Proposal: id})
 	case "close":
 		return State(town, protocol.Close{Proposal: id})
 	}
 	choice := rapid.SampledFrom([]protocol.Choice{protocol.For, protocol.For, protocol.Against, protocol.Abstain}).Draw(c.t, "choice")
-	return Vote(town, c.member(), protocol.Ballot{Proposal: id, Choice: choice})
+	return Vote(town, c.member(), protocol.NewBallot(protocol.Vote{Proposal: id, Choice: choice}))
+}
+
+// agenda is a ballot on some of all proposals, open or not, for anybody.
+func (c *chaos) agenda() protocol.Ballot {
+	ids := rapid.SliceOfNDistinct(rapid.SampledFrom(c.proposals), 1, len(c.proposals), rapid.ID[protocol.Hash]).Draw(c.t, "agenda")
+	var votes []protocol.Vote
+	for _, id := range ids {
+		votes = append(votes, protocol.Vote{Proposal: id, Choice: protocol.For})
+	}
+	b := protocol.NewBallot(votes...)
+	if rapid.IntRange(0, 3).Draw(c.t, "for another") == 0 {
+		b.For = c.member().ID
+	}
+	return b
 }
 
 // standing is what a member does about its voice, its keys and its membership.

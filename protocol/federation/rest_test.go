@@ -69,7 +69,7 @@ func TestVotesThatAreDue(t *testing.T) {
 	}
 	wants(t, State(town, protocol.Close{Proposal: id}), federation.ErrRefused)
 	for _, m := range town.Members {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.Against}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Against})))
 	}
 	if due(town.Now) != 1 {
 		t.Error("a vote is due when everybody has voted")
@@ -92,7 +92,7 @@ func TestVotesThatAreDue(t *testing.T) {
 	town.Must(Vote(town, town.Members[1], cosign))
 	wants(t, Vote(town, town.Members[2], cosign), federation.ErrAlready)
 	town.Now = long.Closes + 1
-	wants(t, Vote(town, town.Members[0], protocol.Ballot{Proposal: cosign.Proposal, Choice: protocol.For}), federation.ErrRefused)
+	wants(t, Vote(town, town.Members[0], protocol.NewBallot(protocol.Vote{Proposal: cosign.Proposal, Choice: protocol.For})), federation.ErrRefused)
 	past := town.Proposal(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 3}})
 	past.Closes = town.Now
 	wants(t, Vote(town, town.Members[0], past), federation.ErrRefused)

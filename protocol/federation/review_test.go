@@ -21,7 +21,7 @@ func TestKeysChangedInTheInstantOfTheOpening(t *testing.T) {
 	b := town.Members[1]
 	town.Must(Vote(town, b, protocol.Cosign{Proposal: id}))
 	town.Now = now
-	town.Must(Vote(town, b, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+	town.Must(Vote(town, b, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	town.Now = now
 	town.Must(town.ChangeKeys(b))
 	town.Now = now + 2*Day
@@ -66,12 +66,12 @@ func TestIdleDelegationInADecision(t *testing.T) {
 	town.Must(Post(town, idle))
 	town.Decide(aPolicy)
 	d := federation.Decisions(&town.Log, 0)[0]
-	if _, err := before.Apply(d); err != nil {
+	if _, err := before.Apply(d, town.Ballots()); err != nil {
 		t.Fatal(err)
 	}
 	padded := d
 	padded.Delegations = append(slices.Clone(d.Delegations), idle)
-	if _, err := before.Apply(padded); err == nil {
+	if _, err := before.Apply(padded, town.Ballots()); err == nil {
 		t.Error("a decision with a delegation that nothing rests on was taken")
 	}
 }
@@ -87,11 +87,11 @@ func TestThiefsDelegationDoesNotOutliveTheKeys(t *testing.T) {
 	next := town.Renewed(victim)
 	replace := town.Open(protocol.Effect{ReplaceCard: &next.Signed})
 	for _, m := range town.Members {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: replace, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: replace, Choice: protocol.For})))
 	}
 	town.Must(State(town, protocol.Close{Proposal: replace}))
 	town.Replace(next)
-	if err := Vote(town, accomplice, protocol.Ballot{Proposal: id, Choice: protocol.For, For: victim.ID}); err == nil {
+	if err := Vote(town, accomplice, protocol.Ballot{For: victim.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.For}}}); err == nil {
 		t.Error("a delegation of a thief's counts after its key was replaced by a vote")
 	}
 	// It is gone, and in the way of no other.
@@ -113,7 +113,7 @@ func TestRejectedExpulsionOfAHolderCloses(t *testing.T) {
 	town.Elect(2, m[2], m[3], target)
 	town.RunCeremony()
 	for _, one := range m {
-		town.Must(Vote(town, one, protocol.Ballot{Proposal: id, Choice: protocol.Against}))
+		town.Must(Vote(town, one, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Against})))
 	}
 	due, err := federation.DueProposals(&town.Log, town.Now)
 	town.Must(err)
@@ -147,9 +147,9 @@ func TestAttacksOnTheAssembly(t *testing.T) {
 		"withdrawal by a stranger":    Vote(town, stranger, protocol.Withdrawal{Proposal: id}),
 		"withdrawal of nothing":       Vote(town, a, protocol.Withdrawal{Proposal: protocol.HashOf(nil)}),
 		"withdrawal of another's":     Vote(town, d, protocol.Withdrawal{Proposal: id}),
-		"proxy by a stranger":         Vote(town, stranger, protocol.Ballot{Proposal: id, Choice: protocol.For, For: b.ID}),
-		"proxy for a stranger":        Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.For, For: stranger.ID}),
-		"proxy without leave":         Vote(town, d, protocol.Ballot{Proposal: id, Choice: protocol.For, For: b.ID}),
+		"proxy by a stranger":         Vote(town, stranger, protocol.Ballot{For: b.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.For}}}),
+		"proxy for a stranger":        Vote(town, a, protocol.Ballot{For: stranger.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.For}}}),
+		"proxy without leave":         Vote(town, d, protocol.Ballot{For: b.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.For}}}),
 		"an amendment of what is not": Vote(town, a, amended(town, protocol.HashOf(nil))),
 		"an amendment of another's":   Vote(town, b, amended(town, id)),
 		"forged: b's name, d's key":   forged(town, b, d, protocol.Revocation{Delegation: gid}),
@@ -166,7 +166,7 @@ func TestAttacksOnTheAssembly(t *testing.T) {
 	town.Must(Vote(town, b, protocol.Revocation{Delegation: gid}))
 	for name, err := range map[string]error{
 		"revoked twice":       Vote(town, b, protocol.Revocation{Delegation: gid}),
-		"under one revoked":   Vote(town, a, protocol.Ballot{Proposal: id, Choice: protocol.For, For: b.ID}),
+		"under one revoked":   Vote(town, a, protocol.Ballot{For: b.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.For}}}),
 		"given again, replay": Post(town, given),
 	} {
 		if err == nil {
@@ -175,7 +175,7 @@ func TestAttacksOnTheAssembly(t *testing.T) {
 	}
 	town.Must(Vote(town, a, protocol.Withdrawal{Proposal: id}))
 	for name, err := range map[string]error{
-		"a ballot on one withdrawn":     Vote(town, c, protocol.Ballot{Proposal: id, Choice: protocol.For}),
+		"a ballot on one withdrawn":     Vote(town, c, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})),
 		"a close of one withdrawn":      State(town, protocol.Close{Proposal: id}),
 		"an amendment of one withdrawn": Vote(town, a, amended(town, id)),
 		"support for one withdrawn":     Vote(town, d, protocol.Cosign{Proposal: id}),
@@ -208,7 +208,7 @@ func TestLoweredLimitWhileAVoteIsOpen(t *testing.T) {
 	id := town.Open(aPolicy)
 	for _, principal := range m[1:3] {
 		town.Must(Vote(town, principal, protocol.Delegation{To: m[0].ID, From: town.Now, Until: town.Now + 3*Day}))
-		town.Must(Vote(town, m[0], protocol.Ballot{Proposal: id, Choice: protocol.Against, For: principal.ID}))
+		town.Must(Vote(town, m[0], protocol.Ballot{For: principal.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.Against}}}))
 	}
 	lower := town.View().Charter
 	from, err := lower.ID()

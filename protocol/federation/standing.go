@@ -68,7 +68,7 @@ func act(tx Tx, a protocol.Act, at protocol.Millis) error {
 		return err
 	}
 	d := view.Link(a, at)
-	next, err := view.Apply(d)
+	next, err := view.Apply(d, nil)
 	if err != nil {
 		return err
 	}

@@ -23,10 +23,10 @@ func TestKeyChangedInTheInstantTheVoteOpened(t *testing.T) {
 		town.Must(err)
 	}
 	still(Vote(town, b, protocol.Cosign{Proposal: id}))
-	still(Vote(town, b, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+	still(Vote(town, b, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	still(town.ChangeKeys(b))
 	for _, m := range []*Member{town.Members[0], town.Members[2], town.Members[3]} {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	}
 	p, err := federation.FindProposal(&town.Log, id)
 	town.Must(err)
@@ -50,13 +50,13 @@ func TestThiefsDelegationEndsWithTheLostKey(t *testing.T) {
 	replace := town.Open(protocol.Effect{ReplaceCard: &next.Signed})
 	for i, m := range town.Members {
 		if i != 1 {
-			town.Must(Vote(town, m, protocol.Ballot{Proposal: replace, Choice: protocol.For}))
+			town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: replace, Choice: protocol.For})))
 		}
 	}
-	town.Must(Vote(town, town.Members[1], protocol.Ballot{Proposal: replace, Choice: protocol.Against}))
+	town.Must(Vote(town, town.Members[1], protocol.NewBallot(protocol.Vote{Proposal: replace, Choice: protocol.Against})))
 	town.Must(State(town, protocol.Close{Proposal: replace}))
 	town.Replace(next)
-	wants(t, Vote(town, e, protocol.Ballot{Proposal: id, Choice: protocol.Against, For: b.ID}), federation.ErrRefused)
+	wants(t, Vote(town, e, protocol.Ballot{For: b.ID, Votes: []protocol.Vote{{Proposal: id, Choice: protocol.Against}}}), federation.ErrRefused)
 	replayed(t, town)
 }
 

@@ -49,7 +49,7 @@ func (s *standings) act() {
 			continue
 		}
 		if !s.voted[m.ID] {
-			town.Must(Vote(town, m, protocol.Ballot{Proposal: s.open, Choice: protocol.For}))
+			town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: s.open, Choice: protocol.For})))
 			s.voted[m.ID] = true
 		}
 		town.Must(Node(town, m, ticket(federation.TicketsOf(&town.Log, m.ID, 1).Sequence+1, 1)))
@@ -104,7 +104,7 @@ func (s *standings) tryAll() {
 		if s.good(m) {
 			continue
 		}
-		s.refuses(m, "a ballot for another", Vote(town, first, protocol.Ballot{Proposal: s.open, Choice: protocol.For, For: m.ID}))
+		s.refuses(m, "a ballot for another", Vote(town, first, protocol.Ballot{For: m.ID, Votes: []protocol.Vote{{Proposal: s.open, Choice: protocol.For}}}))
 		s.refuses(m, "a round with others", Node(town, first, town.Manifest(first, m)))
 		s.powerless(m)
 		if s.gone[m.ID] {
@@ -129,7 +129,7 @@ func (s *standings) tryAll() {
 func (s *standings) powerless(m *Member) {
 	town := s.town
 	sequence := federation.TicketsOf(&town.Log, m.ID, 1).Sequence + 1
-	s.refuses(m, "a ballot", Vote(town, m, protocol.Ballot{Proposal: s.open, Choice: protocol.Against}))
+	s.refuses(m, "a ballot", Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: s.open, Choice: protocol.Against})))
 	s.refuses(m, "a proposal", Vote(town, m, town.Proposal(aPolicy)))
 	s.refuses(m, "support", Vote(town, m, protocol.Cosign{Proposal: s.open}))
 	s.refuses(m, "a delegation", Vote(town, m, protocol.Delegation{To: town.Members[1].ID, From: town.Now + 3*Day, Until: town.Now + 4*Day}))

@@ -25,6 +25,34 @@ func Decisions(tx Tx, skip int) []protocol.Decision {
 	}
 }
 
+// BallotsOf are the ballots that decisions name, each once, as they are in the log.
+func BallotsOf(tx Tx, chain ...protocol.Decision) []protocol.Signed[protocol.Ballot] {
+	ballots, seen := []protocol.Signed[protocol.Ballot]{}, map[protocol.Hash]bool{}
+	for _, d := range chain {
+		for _, hash := range d.Ballots {
+			if !seen[hash] {
+				seen[hash] = true
+				ballots = append(ballots, ballotOf(tx, hash))
+			}
+		}
+	}
+	return ballots
+}
+
+// ballotOf is the ballot with a hash.
+func ballotOf(tx Tx, hash protocol.Hash) protocol.Signed[protocol.Ballot] {
+	seq, _ := loadInt(tx, hashKey(hash))
+	document, ok := documentAt(tx, seq)
+	if !ok {
+		panic("federation: the state is damaged: a ballot's entry is missing")
+	}
+	s, err := protocol.Decode[protocol.Signed[protocol.Ballot]](document)
+	if err != nil {
+		panic("federation: a stored ballot does not decode: " + err.Error())
+	}
+	return s
+}
+
 func decisionKey(number int) string { return fmt.Sprintf("decision/%08d", number) }
 
 // applyClose counts the votes and applies the decision. The replica states
@@ -115,9 +143,12 @@ func MayClose(tx Tx, id protocol.Hash, replica protocol.ReplicaID, at protocol.M
 
 func decide(tx Tx, view governance.View, p Proposal, at protocol.Millis) (protocol.Decision, governance.View, error) {
 	d := protocol.Decision{Proposal: p.Signed, Cosigns: p.Cosigns, OpenedAt: p.OpenedAt, ClosedAt: at}
+	counted := counting(tx, view, p.ID)
+	voices := make([]governance.Voice, len(counted))
+	d.Ballots = make([]protocol.Hash, len(counted))
 	own := 0
-	for _, c := range counting(tx, view, p.ID) {
-		d.Ballots = append(d.Ballots, c.Signed)
+	for i, c := range counted {
+		voices[i], d.Ballots[i] = c.voice(), c.Document
 		if c.own() {
 			own++
 		} else {
@@ -130,7 +161,7 @@ func decide(tx Tx, view governance.View, p Proposal, at protocol.Millis) (protoc
 		return d, view, refuse("le vote est ouvert jusqu'au %s, ou jusqu'à ce que tous aient voté",
 			"the vote is open until %s, or until everybody has voted", closes)
 	}
-	d, next, err := view.Conclude(d)
+	d, next, err := view.Conclude(d, voices)
 	if err != nil {
 		return d, view, err
 	}

@@ -1,6 +1,7 @@
 package governance_test
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 	"testing"
@@ -21,26 +22,42 @@ func voted(t *testing.T) (*Town, governance.View, protocol.Decision) {
 	town.Decide(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: "premiere", Text: "x"}})
 	id := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1000}})
 	for _, m := range town.Members[:4] {
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 	}
 	town.Now += 2 * Day
 	town.Must(State(town, protocol.Close{Proposal: id}))
 	chain := federation.Decisions(&town.Log, 0)
-	before, err := governance.Replay(town.Founding, chain[:1])
+	before, err := governance.Replay(town.Founding, chain[:1], town.Ballots())
 	town.Must(err)
 	return town, before, chain[1]
 }
 
 func TestForgeries(t *testing.T) {
 	town, before, good := voted(t)
-	after, err := before.Apply(good)
+	ballots := town.Ballots()
+	after, err := before.Apply(good, ballots)
 	if err != nil || !good.Carried || after.Charter.Budget.Total != before.Charter.Budget.Total+1000 {
 		t.Fatalf("the decision itself: %v, carried %v", err, good.Carried)
 	}
 	stranger, err := key.Generate[key.Vote]()
 	town.Must(err)
-	ballot := func(by *Member, id protocol.Hash) protocol.Signed[protocol.Ballot] {
-		return SignVote(town, by, protocol.Ballot{Proposal: id, Choice: protocol.For})
+	put := func(s protocol.Signed[protocol.Ballot]) protocol.Hash {
+		document, err := protocol.Canonical(s)
+		town.Must(err)
+		ballots[protocol.HashOf(document)] = s
+		return protocol.HashOf(document)
+	}
+	ballot := func(by *Member, ids ...protocol.Hash) protocol.Signed[protocol.Ballot] {
+		var votes []protocol.Vote
+		for _, id := range ids {
+			votes = append(votes, protocol.Vote{Proposal: id, Choice: protocol.For})
+		}
+		return SignVote(town, by, protocol.NewBallot(votes...))
+	}
+	altered := func(d *protocol.Decision, i int, edit func(*protocol.Signed[protocol.Ballot])) {
+		s := ballots[d.Ballots[i]]
+		edit(&s)
+		d.Ballots[i] = put(s)
 	}
 	id := protocol.ID(town.Federation, good.Proposal)
 	for name, forgery := range map[string]struct {
@@ -60,17 +77,31 @@ func TestForgeries(t *testing.T) {
 			d.Cosigns[0] = SignVote(town, town.Members[1], protocol.Cosign{Proposal: protocol.HashOf(nil)})
 		}, governance.ErrCosign},
 		"forged ballot": {func(d *protocol.Decision) {
-			signer := protocol.Signer[key.Vote]{Federation: town.Federation, By: d.Ballots[1].By, Key: stranger}
-			d.Ballots[1], err = protocol.Sign(signer, town.Head(), protocol.Ballot{Proposal: id, Choice: protocol.For})
+			signer := protocol.Signer[key.Vote]{Federation: town.Federation, By: ballots[d.Ballots[1]].By, Key: stranger}
+			forged, err := protocol.Sign(signer, town.Head(), protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For}))
 			town.Must(err)
+			d.Ballots[1] = put(forged)
 		}, governance.ErrBallot},
-		"ballot turned":             {func(d *protocol.Decision) { d.Ballots[1].Body = ballot(town.Members[1], protocol.HashOf(nil)).Body }, governance.ErrBallot},
-		"ballot for another":        {func(d *protocol.Decision) { d.Ballots[1] = ballot(town.Members[1], protocol.HashOf(nil)) }, governance.ErrBallot},
-		"a stranger's ballot":       {func(d *protocol.Decision) { d.Ballots[3].By = "un-inconnu" }, governance.ErrBallot},
+		"ballot turned": {func(d *protocol.Decision) {
+			altered(d, 1, func(s *protocol.Signed[protocol.Ballot]) { s.Body = ballot(town.Members[1], protocol.HashOf(nil)).Body })
+		}, governance.ErrBallot},
+		"ballot for another": {func(d *protocol.Decision) { d.Ballots[1] = put(ballot(town.Members[1], protocol.HashOf(nil))) }, governance.ErrBallot},
+		"an agenda without it": {func(d *protocol.Decision) {
+			d.Ballots[1] = put(ballot(town.Members[1], protocol.HashOf(nil), town.Federation))
+		}, governance.ErrBallot},
+		"another's choice": {func(d *protocol.Decision) {
+			altered(d, 1, func(s *protocol.Signed[protocol.Ballot]) {
+				s.Body = bytes.Replace(s.Body, []byte(`"for"`), []byte(`"against"`), 1)
+			})
+		}, governance.ErrBallot},
+		"ballot missing": {func(d *protocol.Decision) { d.Ballots[1] = protocol.HashOf(nil) }, governance.ErrBallot},
+		"a stranger's ballot": {func(d *protocol.Decision) {
+			altered(d, 3, func(s *protocol.Signed[protocol.Ballot]) { s.By = "un-inconnu" })
+		}, governance.ErrBallot},
 		"ballots reordered":         {func(d *protocol.Decision) { d.Ballots[0], d.Ballots[1] = d.Ballots[1], d.Ballots[0] }, governance.ErrOrder},
 		"ballot repeated":           {func(d *protocol.Decision) { d.Ballots = slices.Insert(d.Ballots, 1, d.Ballots[0]) }, governance.ErrOrder},
 		"ballot dropped":            {func(d *protocol.Decision) { d.Ballots = d.Ballots[:2] }, governance.ErrTally},
-		"ballot added":              {func(d *protocol.Decision) { d.Ballots = append(d.Ballots, ballot(town.Members[4], id)) }, governance.ErrTally},
+		"ballot added":              {func(d *protocol.Decision) { d.Ballots = append(d.Ballots, put(ballot(town.Members[4], id))) }, governance.ErrTally},
 		"altered tally":             {func(d *protocol.Decision) { d.Tally.For++ }, governance.ErrTally},
 		"altered outcome":           {func(d *protocol.Decision) { d.Carried = false }, governance.ErrTally},
 		"special passed for common": {func(d *protocol.Decision) { d.Special = false }, governance.ErrTally},
@@ -81,7 +112,7 @@ func TestForgeries(t *testing.T) {
 		d := good
 		d.Ballots, d.Cosigns = slices.Clone(good.Ballots), slices.Clone(good.Cosigns)
 		forgery.edit(&d)
-		_, err := before.Apply(d)
+		_, err := before.Apply(d, ballots)
 		if !errors.Is(err, forgery.want) {
 			t.Errorf("%s: %v, want %v", name, err, forgery.want)
 			continue
@@ -95,7 +126,7 @@ func TestForgeries(t *testing.T) {
 	d := good
 	d.Ballots, d.Tally.For = good.Ballots[:3], 3
 	d.Carried = false
-	if other, err := before.Apply(d); err == nil && other.Last == after.Last {
+	if other, err := before.Apply(d, ballots); err == nil && other.Last == after.Last {
 		t.Error("two decisions have one identity")
 	}
 }
@@ -199,12 +230,12 @@ func TestEffects(t *testing.T) {
 	town.Must(Vote(town, m[3], protocol.Cosign{Proposal: id}))
 	for _, p := range []protocol.Hash{first, id} {
 		for _, one := range town.Members {
-			town.Must(Vote(town, one, protocol.Ballot{Proposal: p, Choice: protocol.For}))
+			town.Must(Vote(town, one, protocol.NewBallot(protocol.Vote{Proposal: p, Choice: protocol.For})))
 		}
 	}
 	town.Must(State(town, protocol.Close{Proposal: first}))
 	wants := federation.Size(&town.Log)
-	town.Must(Vote(town, outsider, protocol.Ballot{Proposal: id, Choice: protocol.Abstain}))
+	town.Must(Vote(town, outsider, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.Abstain})))
 	town.Must(State(town, protocol.Close{Proposal: id}))
 	chain := federation.Decisions(&town.Log, 0)
 	if last := chain[len(chain)-1]; last.Carried || federation.Size(&town.Log) != wants+2 {

@@ -4,40 +4,87 @@ import (
 	"coulisse/protocol"
 )
 
-// count verifies every ballot, and the delegation that it rests on, and counts
-// each voice once.
-func (v View) count(d protocol.Decision) (protocol.Tally, error) {
-	p, err := protocol.Peek(d.Proposal)
-	if err != nil {
-		return protocol.Tally{}, err
+// Ballots are those that a chain of decisions names, by the hash of each.
+type Ballots map[protocol.Hash]protocol.Signed[protocol.Ballot]
+
+// BallotsOf hashes ballots, each once.
+func BallotsOf(signed []protocol.Signed[protocol.Ballot]) (Ballots, error) {
+	ballots := make(Ballots, len(signed))
+	for _, s := range signed {
+		document, err := protocol.Canonical(s)
+		if err != nil {
+			return nil, err
+		}
+		ballots[protocol.HashOf(document)] = s
 	}
+	return ballots, nil
+}
+
+// Voice is a vote that was verified: whose it is, who signed it, what it says.
+type Voice struct {
+	Member protocol.MemberID
+	By     protocol.PartyID
+	Choice protocol.Choice
+}
+
+// Own reports whether the member has voted itself.
+func (v Voice) Own() bool { return protocol.PartyID(v.Member) == v.By }
+
+// own counts the voices of members that voted themselves.
+func own(voices []Voice) (n int) {
+	for _, v := range voices {
+		if v.Own() {
+			n++
+		}
+	}
+	return n
+}
+
+// verify takes every voice out of the ballots of a decision, with the delegation
+// that it rests on, each once.
+func (v View) verify(p protocol.Proposal, d protocol.Decision, ballots Ballots) ([]Voice, error) {
 	c := counter{
 		view: v, decision: d, proposal: protocol.ID(v.Federation, d.Proposal), closes: p.Closes,
 		carried: map[protocol.PartyID]int{},
-		tally:   v.Count(),
 	}
+	var err error
 	if c.proxies, err = v.openDelegations(d, p.Closes); err != nil {
-		return c.tally, err
+		return nil, err
 	}
-	last := protocol.MemberID("")
-	for _, s := range d.Ballots {
-		voice, err := c.add(s)
-		if err != nil {
-			return c.tally, err
+	voices, last := make([]Voice, 0, len(d.Ballots)), protocol.MemberID("")
+	for _, hash := range d.Ballots {
+		s, ok := ballots[hash]
+		if !ok {
+			return nil, protocol.Refuse(ErrBallot,
+				"un bulletin de la décision %d manque, ou a été changé",
+				"a ballot of decision %d is missing, or was altered", d.Number)
 		}
-		if voice <= last {
-			return c.tally, protocol.Refuse(ErrOrder,
+		voice, err := c.open(s)
+		if err != nil {
+			return nil, err
+		}
+		if voice.Member <= last {
+			return nil, protocol.Refuse(ErrOrder,
 				"les bulletins de la décision %d sont répétés ou en désordre",
 				"the ballots of decision %d are repeated or out of order", d.Number)
 		}
-		last = voice
+		voices, last = append(voices, voice), voice.Member
 	}
 	if c.byProxy != len(d.Delegations) {
-		return c.tally, protocol.Refuse(ErrBallot,
+		return nil, protocol.Refuse(ErrBallot,
 			"la décision %d contient une procuration sous laquelle personne n'a voté",
 			"decision %d holds a delegation under which nobody has voted", d.Number)
 	}
-	return c.tally, nil
+	return voices, nil
+}
+
+// count adds up voices that were verified.
+func (v View) count(voices []Voice) protocol.Tally {
+	t := v.Count()
+	for _, voice := range voices {
+		v.Counted(&t, voice.Member, voice.Choice)
+	}
+	return t
 }
 
 // Count is a count of nothing yet over the present members.
@@ -49,7 +96,7 @@ func (v View) Count() protocol.Tally {
 	return t
 }
 
-// Counted adds a member's voice to a count. The ballot was verified.
+// Counted adds a member's voice to a count. The vote was verified.
 func (v View) Counted(t *protocol.Tally, voice protocol.MemberID, choice protocol.Choice) {
 	m, ok := v.Active(voice)
 	if !ok {
@@ -73,30 +120,30 @@ type counter struct {
 	proxies  map[protocol.PartyID]protocol.MemberID // by who gave them
 	carried  map[protocol.PartyID]int               // ballots of others, by proxy
 	byProxy  int                                    // and of all proxies together
-	tally    protocol.Tally
 }
 
-func (c *counter) add(s protocol.Signed[protocol.Ballot]) (protocol.MemberID, error) {
+// open takes the vote on the proposal out of a ballot, which may hold others.
+func (c *counter) open(s protocol.Signed[protocol.Ballot]) (Voice, error) {
 	b, err := c.view.openBallot(s, c.decision.OpenedAt)
 	if err != nil {
-		return "", err
+		return Voice{}, err
 	}
-	if b.Proposal != c.proposal {
-		return "", protocol.Refuse(ErrBallot,
-			"un bulletin de la décision %d porte sur une autre proposition",
-			"a ballot of decision %d is for another proposal", c.decision.Number)
+	choice, ok := b.On(c.proposal)
+	if !ok {
+		return Voice{}, protocol.Refuse(ErrBallot,
+			"un bulletin de la décision %d ne porte pas sur cette proposition",
+			"a ballot of decision %d holds no vote on this proposal", c.decision.Number)
 	}
-	voice := b.Principal(s.By)
-	if voice != protocol.MemberID(s.By) {
+	voice := Voice{Member: b.Principal(s.By), By: s.By, Choice: choice}
+	if !voice.Own() {
 		c.carried[s.By]++
 		c.byProxy++
-		if c.proxies[protocol.PartyID(voice)] != protocol.MemberID(s.By) || c.carried[s.By] > c.view.Charter.MaxProxies {
-			return "", protocol.Refuse(ErrBallot,
+		if c.proxies[protocol.PartyID(voice.Member)] != protocol.MemberID(s.By) || c.carried[s.By] > c.view.Charter.MaxProxies {
+			return Voice{}, protocol.Refuse(ErrBallot,
 				"un bulletin de la décision %d est donné pour un autre membre sans sa procuration, ou au-delà de ce que la charte permet",
 				"a ballot of decision %d is cast for another member without its delegation, or beyond what the charter allows", c.decision.Number)
 		}
 	}
-	c.view.Counted(&c.tally, voice, b.Choice)
 	return voice, nil
 }
 

@@ -169,32 +169,27 @@ func (v View) Due(p protocol.Proposal, own int, at protocol.Millis) bool {
 	return at > p.Closes || own >= len(v.Roster())
 }
 
-// own counts the ballots that members cast for themselves.
-func own(ballots []protocol.Signed[protocol.Ballot]) int {
-	n := 0
-	for _, s := range ballots {
-		if b, err := protocol.Peek(s); err == nil && b.Principal(s.By) == protocol.MemberID(s.By) {
-			n++
-		}
-	}
-	return n
-}
-
-// Decide closes a vote: it counts the ballots and links the decision to the
-// chain. The caller has checked that the vote is due.
-func (v View) Decide(d protocol.Decision) (protocol.Decision, error) {
+// Decide closes a vote: it verifies and counts the ballots and links the decision
+// to the chain. The caller has checked that the vote is due.
+func (v View) Decide(d protocol.Decision, ballots Ballots) (protocol.Decision, error) {
 	p, err := protocol.Peek(d.Proposal)
 	if err != nil {
 		return d, err
 	}
+	voices, err := v.verify(p, d, ballots)
+	if err != nil {
+		return d, err
+	}
+	return v.decide(p, d, voices)
+}
+
+func (v View) decide(p protocol.Proposal, d protocol.Decision, voices []Voice) (protocol.Decision, error) {
 	roster, err := v.RosterHash()
 	if err != nil {
 		return d, err
 	}
 	d.Number, d.Previous, d.Roster = v.Decisions+1, v.Last, roster
-	if d.Tally, err = v.count(d); err != nil {
-		return d, err
-	}
+	d.Tally = v.count(voices)
 	d.Special = v.Special(p.Effect)
 	d.Carried = Carried(v.Rule(p.Effect), d.Tally) && !overtaken(p, d.ClosedAt)
 	if d.Carried {
@@ -207,17 +202,17 @@ func (v View) Decide(d protocol.Decision) (protocol.Decision, error) {
 	return d, nil
 }
 
-// Conclude closes a vote as [View.Decide] does, and returns the view that
-// [View.Apply] would of the decision: it counts once.
-func (v View) Conclude(d protocol.Decision) (protocol.Decision, View, error) {
+// Conclude closes a vote whose ballots were verified when they were cast, and
+// returns the view that [View.Apply] would of the decision.
+func (v View) Conclude(d protocol.Decision, voices []Voice) (protocol.Decision, View, error) {
 	p, err := v.openDecided(d)
 	if err != nil {
 		return d, v, err
 	}
-	if d, err = v.Decide(d); err != nil {
+	if d, err = v.decide(p, d, voices); err != nil {
 		return d, v, err
 	}
-	if err := v.checkTimes(p, d); err != nil {
+	if err := v.checkTimes(p, d, own(voices)); err != nil {
 		return d, v, err
 	}
 	next, err := v.enact(p, d)
@@ -245,13 +240,13 @@ func (v View) after(d protocol.Decision) (View, error) {
 
 // Apply verifies a decision from its signatures up and returns the view after
 // it. It is the recount: nothing stated in the decision is believed.
-func (v View) Apply(d protocol.Decision) (View, error) {
+func (v View) Apply(d protocol.Decision, ballots Ballots) (View, error) {
 	if d.Number != v.Decisions+1 || d.Previous != v.Last {
 		return v, protocol.Refuse(ErrChain,
 			"la décision %d ne suit pas la décision %d; il en manque une, ou une autre a été glissée",
 			"decision %d does not follow decision %d; one is missing, or another was slipped in", d.Number, v.Decisions)
 	}
-	next, err := v.carryOut(d)
+	next, err := v.carryOut(d, ballots)
 	if err != nil {
 		return v, err
 	}
@@ -260,27 +255,37 @@ func (v View) Apply(d protocol.Decision) (View, error) {
 
 // carryOut counts a vote again and applies what it decided, or does what a
 // member decided for itself.
-func (v View) carryOut(d protocol.Decision) (View, error) {
+func (v View) carryOut(d protocol.Decision, ballots Ballots) (View, error) {
 	if d.Act != nil {
+		if err := v.checkLink(d); err != nil {
+			return v, err
+		}
 		return v.act(*d.Act, d.ClosedAt)
 	}
 	p, err := v.openDecided(d)
 	if err != nil {
 		return v, err
 	}
-	recount, err := v.Decide(d)
+	voices, err := v.verify(p, d, ballots)
 	if err != nil {
 		return v, err
 	}
-	if err := v.compare(p, d, recount); err != nil {
+	recount, err := v.decide(p, d, voices)
+	if err != nil {
+		return v, err
+	}
+	if err := v.checkTimes(p, d, own(voices)); err != nil {
+		return v, err
+	}
+	if err := compare(d, recount); err != nil {
 		return v, err
 	}
 	return v.enact(p, d)
 }
 
 // checkTimes refuses a decision on a vote that was not open, or not due.
-func (v View) checkTimes(p protocol.Proposal, d protocol.Decision) error {
-	if d.OpenedAt > d.ClosedAt || d.OpenedAt > p.Closes || d.OpenedAt < p.Opens || !v.Due(p, own(d.Ballots), d.ClosedAt) {
+func (v View) checkTimes(p protocol.Proposal, d protocol.Decision, own int) error {
+	if d.OpenedAt > d.ClosedAt || d.OpenedAt > p.Closes || d.OpenedAt < p.Opens || !v.Due(p, own, d.ClosedAt) {
 		return protocol.Refuse(ErrEarly,
 			"le vote de la décision %d a été fermé avant l'heure, sans que tous aient voté",
 			"the vote of decision %d was closed before its time, with ballots missing", d.Number)
@@ -289,10 +294,7 @@ func (v View) checkTimes(p protocol.Proposal, d protocol.Decision) error {
 }
 
 // compare holds a stated decision against the recount of its ballots.
-func (v View) compare(p protocol.Proposal, stated, recount protocol.Decision) error {
-	if err := v.checkTimes(p, stated); err != nil {
-		return err
-	}
+func compare(stated, recount protocol.Decision) error {
 	switch {
 	case stated.Roster != recount.Roster:
 		return protocol.Refuse(ErrRoster,

@@ -178,16 +178,27 @@ func (v View) checkAssents(assents []protocol.Signed[protocol.Assent]) error {
 	return nil
 }
 
-// Replay is Begin and then Apply of each decision.
-func Replay(f protocol.Founding, chain []protocol.Decision) (View, error) {
+// Replay is Begin and then Apply of each decision. No proposal is decided twice.
+func Replay(f protocol.Founding, chain []protocol.Decision, ballots Ballots) (View, error) {
 	v, err := Begin(f)
 	if err != nil {
 		return View{}, err
 	}
+	decided := map[protocol.Hash]bool{}
 	for _, d := range chain {
-		if v, err = v.Apply(d); err != nil {
+		if v, err = v.Apply(d, ballots); err != nil {
 			return View{}, err
 		}
+		if d.Act != nil {
+			continue
+		}
+		id := protocol.ID(v.Federation, d.Proposal)
+		if decided[id] {
+			return View{}, protocol.Refuse(ErrChain,
+				"la décision %d porte sur une proposition qui est déjà décidée",
+				"decision %d is on a proposal that is decided already", d.Number)
+		}
+		decided[id] = true
 	}
 	return v, nil
 }

@@ -115,7 +115,7 @@ func TestRoll(t *testing.T) {
 		t.Error("the replaced replica is still on the roll")
 	}
 	// Whoever replays the chain of decisions comes to the same roll.
-	view, err := governance.Replay(c.town.Founding, federation.Decisions(&c.town.Log, 0))
+	view, err := governance.Replay(c.town.Founding, federation.Decisions(&c.town.Log, 0), c.town.Ballots())
 	if err != nil || view.Roll.Number != 3 || view.Roll.Replicas[2].ID != "r4" {
 		t.Errorf("replayed: %+v, %v", view.Roll, err)
 	}
@@ -151,7 +151,7 @@ func TestRulesOfTheLog(t *testing.T) {
 	c.refused("rules that go back", c.put(lowered, ReplicaID), governance.ErrRoll)
 
 	undo()
-	if _, err := governance.Replay(c.town.Founding, federation.Decisions(&c.town.Log, 0)); !errors.Is(err, governance.ErrRules) {
+	if _, err := governance.Replay(c.town.Founding, federation.Decisions(&c.town.Log, 0), c.town.Ballots()); !errors.Is(err, governance.ErrRules) {
 		t.Errorf("an older build over this chain: %v", err)
 	}
 }
@@ -178,7 +178,7 @@ func TestSoleReplica(t *testing.T) {
 	// One that does not lead is not left alone: it may answer no more.
 	away := c.town.Open(sole("r2", c.replica("r2").Address))
 	for _, one := range m {
-		c.town.Must(Vote(c.town, one, protocol.Ballot{Proposal: away, Choice: protocol.For}))
+		c.town.Must(Vote(c.town, one, protocol.NewBallot(protocol.Vote{Proposal: away, Choice: protocol.For})))
 	}
 	c.refused("closed by another", State(c.town, protocol.Close{Proposal: away}), federation.ErrRefused)
 	if federation.MayClose(&c.town.Log, away, ReplicaID, c.town.Now) || !federation.MayClose(&c.town.Log, away, "r2", c.town.Now) {
@@ -200,12 +200,12 @@ func TestSoleReplica(t *testing.T) {
 	}
 	// Anybody recounts it from the ballots, and takes nothing less.
 	d, _ := federation.FindDecision(&c.town.Log, number+1)
-	if after, err := before.Apply(d); err != nil || len(after.Roll.Replicas) != 1 {
+	if after, err := before.Apply(d, c.town.Ballots()); err != nil || len(after.Roll.Replicas) != 1 {
 		t.Error(err)
 	}
 	fewer := d
 	fewer.Ballots = d.Ballots[:1]
-	if _, err := before.Apply(fewer); err == nil {
+	if _, err := before.Apply(fewer, c.town.Ballots()); err == nil {
 		t.Error("a roll without the votes for it")
 	}
 	c.town.Must(State(c.town, protocol.Close{Proposal: away})) // it has lapsed

@@ -180,6 +180,24 @@ func (v View) Link(a protocol.Act, at protocol.Millis) protocol.Decision {
 	return protocol.Decision{Number: v.Decisions + 1, Act: &a, ClosedAt: at, Previous: v.Last}
 }
 
+// checkLink refuses an act that holds anything of a vote, such as ballots that
+// nobody would look at.
+func (v View) checkLink(d protocol.Decision) error {
+	link, err := v.Link(*d.Act, d.ClosedAt).ID()
+	if err != nil {
+		return err
+	}
+	stated, err := d.ID()
+	if err != nil {
+		return err
+	}
+	if stated != link {
+		return protocol.Refuse(ErrChain,
+			"la décision %d est un acte, et contient quelque chose d'un vote", "decision %d is an act, and holds something of a vote", d.Number)
+	}
+	return nil
+}
+
 // changeKeys verifies a member's own change of keys, under the voting key that
 // it replaces, and returns the view after it. A suspended member may still put
 // its keys out of a thief's reach.

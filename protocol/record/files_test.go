@@ -5,10 +5,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"coulisse/crypto/dp"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
 	. "coulisse/protocol/federation/federationtest"
@@ -141,9 +143,8 @@ func TestChain(t *testing.T) {
 	town := Found(t, 3)
 	town.Decide(protocol.Effect{SetPolicy: &protocol.PolicyText{Name: "une", Text: "x"}})
 	town.Decide(protocol.Effect{RemovePolicy: "une"})
-	founding, err := federation.Founding(&town.Log)
+	chain, err := record.ChainOf(&town.Log, 2)
 	town.Must(err)
-	chain := record.Chain{Format: record.ChainFormat, Founding: founding, Decisions: federation.Decisions(&town.Log, 0)}
 	view, err := chain.Verify(town.Federation)
 	if err != nil || view.Decisions != 2 || len(view.Policies) != 0 {
 		t.Fatalf("%d decisions, %v", view.Decisions, err)
@@ -167,19 +168,20 @@ func TestChainAgainstTheLog(t *testing.T) {
 		if i > 1 {
 			choice = protocol.Against
 		}
-		town.Must(Vote(town, m, protocol.Ballot{Proposal: id, Choice: choice}))
+		town.Must(Vote(town, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: choice})))
 	}
 	town.Now += 2 * Day
 	town.Must(State(town, protocol.Close{Proposal: id}))
-	chain := record.Chain{Founding: town.Founding, Decisions: federation.Decisions(&town.Log, 0)}
+	chain, err := record.ChainOf(&town.Log, 1)
+	town.Must(err)
 	if err := chain.Compare(&town.Log); err != nil || chain.Decisions[0].Carried {
 		t.Fatal("an honest chain:", err)
 	}
 	before, err := governance.Begin(town.Founding)
 	town.Must(err)
 	forged := chain.Decisions[0]
-	forged.Ballots = forged.Ballots[:3]
-	forged, err = before.Decide(forged)
+	forged.Ballots, chain.Ballots = forged.Ballots[:3], chain.Ballots[:3]
+	forged, err = before.Decide(forged, town.Ballots())
 	town.Must(err)
 	chain.Decisions = []protocol.Decision{forged}
 	if _, err := chain.Verify(town.Federation); err != nil || !forged.Carried {
@@ -190,6 +192,77 @@ func TestChainAgainstTheLog(t *testing.T) {
 	}
 	if err := (record.Chain{Decisions: append(federation.Decisions(&town.Log, 0), forged)}).Compare(&town.Log); !errors.Is(err, record.ErrRecord) {
 		t.Errorf("a log that ends before: %v", err)
+	}
+}
+
+// TestChainOfAnAgenda: ballots that hold an agenda are in the file once, and count
+// on each of its proposals to whoever has the file alone.
+func TestChainOfAnAgenda(t *testing.T) {
+	town := Found(t, 3)
+	var agenda []protocol.Vote
+	for i := range 5 {
+		id := town.Open(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: dp.NanoRho(i + 1)}})
+		agenda = append(agenda, protocol.Vote{Choice: protocol.For, Proposal: id})
+	}
+	for _, m := range town.Members {
+		town.Must(Vote(town, m, protocol.NewBallot(agenda...)))
+	}
+	for _, v := range agenda {
+		town.Must(State(town, protocol.Close{Proposal: v.Proposal}))
+	}
+	chain, err := record.ChainOf(&town.Log, 5)
+	town.Must(err)
+	file, err := protocol.Indented(chain)
+	town.Must(err)
+	read, err := protocol.DecodeFile[record.Chain](file)
+	town.Must(err)
+	if view, err := read.Verify(town.Federation); err != nil || view.Last != town.View().Last || len(read.Ballots) != 3 {
+		t.Fatalf("%d ballots, %v", len(read.Ballots), err)
+	}
+	for name, ballots := range map[string][]protocol.Signed[protocol.Ballot]{
+		"one missing": read.Ballots[1:], "one twice": append(slices.Clone(read.Ballots), read.Ballots[0]),
+		"one spare":   append(slices.Clone(read.Ballots), SignVote(town, town.Members[0], protocol.NewBallot(agenda[0]))),
+		"one instead": append(slices.Clone(read.Ballots[1:]), SignVote(town, town.Members[0], protocol.NewBallot(agenda...))),
+	} {
+		bad := read
+		bad.Ballots = ballots
+		if _, err := bad.Verify(town.Federation); !errors.Is(err, record.ErrRecord) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestChainHoldsNothingTwice: a vote that was taken once is not carried out again
+// further down, and an act holds nothing that nobody counts.
+func TestChainHoldsNothingTwice(t *testing.T) {
+	town := Found(t, 3)
+	town.Decide(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1000}})
+	town.Must(town.ChangeKeys(town.Members[2]))
+	chain, err := record.ChainOf(&town.Log, 2)
+	town.Must(err)
+	view, err := chain.Verify(town.Federation)
+	town.Must(err)
+	spare := SignVote(town, town.Members[0], protocol.NewBallot(protocol.Vote{Choice: protocol.For, Proposal: protocol.HashOf(nil)}))
+	for name, edit := range map[string]func(*record.Chain){
+		"decided twice": func(c *record.Chain) {
+			d := c.Decisions[0]
+			d.Number, d.Previous = 3, view.Last
+			d.Roster, err = view.RosterHash()
+			town.Must(err)
+			c.Decisions = append(c.Decisions, d)
+		},
+		"an act that names a ballot": func(c *record.Chain) {
+			c.Decisions[1].Ballots = []protocol.Hash{protocol.HashOf(nil)}
+			c.Ballots = append(c.Ballots, spare)
+		},
+		"an act that has an outcome": func(c *record.Chain) { c.Decisions[1].Carried = true },
+	} {
+		bad := chain
+		bad.Decisions, bad.Ballots = slices.Clone(chain.Decisions), slices.Clone(chain.Ballots)
+		edit(&bad)
+		if _, err := bad.Verify(town.Federation); !errors.Is(err, governance.ErrChain) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

@@ -28,14 +28,15 @@ var ErrRecord = errors.New("the record does not prove what it states")
 // Record is the file. Entries are kept as they stand in the log, so that their
 // place in it can be proved.
 type Record struct {
-	Format    string                            `json:"format"`
-	Founding  protocol.Founding                 `json:"founding"`
-	Decisions []protocol.Decision               `json:"decisions"`
-	Manifest  Proven                            `json:"manifest"`
-	Acks      []protocol.Signed[protocol.Ack]   `json:"acknowledgements"`
-	Reserve   Proven                            `json:"reservation"`
-	Result    Proven                            `json:"result"`
-	Heading   protocol.Signed[protocol.Heading] `json:"head"`
+	Format    string                             `json:"format"`
+	Founding  protocol.Founding                  `json:"founding"`
+	Decisions []protocol.Decision                `json:"decisions"`
+	Ballots   []protocol.Signed[protocol.Ballot] `json:"ballots"` // that the decisions name, each once
+	Manifest  Proven                             `json:"manifest"`
+	Acks      []protocol.Signed[protocol.Ack]    `json:"acknowledgements"`
+	Reserve   Proven                             `json:"reservation"`
+	Result    Proven                             `json:"result"`
+	Heading   protocol.Signed[protocol.Heading]  `json:"head"`
 }
 
 // Proven is an entry of the log with its way to the head.
@@ -81,6 +82,7 @@ func Build(tx federation.Tx, id protocol.RoundID) (Record, error) {
 		}
 		rec.Decisions = append(rec.Decisions, d)
 	}
+	rec.Ballots = federation.BallotsOf(tx, rec.Decisions...)
 	for _, p := range []struct {
 		seq int64
 		to  *Proven
@@ -113,7 +115,7 @@ func (r Record) Verify(federationID protocol.Hash) (Statement, error) {
 	if r.Format != Format {
 		return Statement{}, fmt.Errorf("%w: it is not a %s", ErrRecord, Format)
 	}
-	view, err := governance.Replay(r.Founding, r.Decisions)
+	view, err := replay(r.Founding, r.Decisions, r.Ballots)
 	if err != nil {
 		return Statement{}, fmt.Errorf("%w: %w", ErrRecord, err)
 	}

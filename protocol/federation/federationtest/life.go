@@ -38,7 +38,7 @@ func (t *Town) Decide(e protocol.Effect) {
 	id := t.Open(e)
 	for _, m := range t.Members {
 		if _, ok := t.View().Active(m.ID); ok {
-			t.Must(Vote(t, m, protocol.Ballot{Proposal: id, Choice: protocol.For}))
+			t.Must(Vote(t, m, protocol.NewBallot(protocol.Vote{Proposal: id, Choice: protocol.For})))
 		}
 	}
 	t.Must(State(t, protocol.Close{Proposal: id}))

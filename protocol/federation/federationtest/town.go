@@ -204,6 +204,16 @@ func (t *Town) View() governance.View {
 	return view
 }
 
+// Ballots are those that the town's decisions name.
+func (t *Town) Ballots() governance.Ballots {
+	t.tb.Helper()
+	ballots, err := governance.BallotsOf(federation.BallotsOf(&t.Log, federation.Decisions(&t.Log, 0)...))
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	return ballots
+}
+
 // Ledger is the privacy budget.
 func (t *Town) Ledger() federation.Ledger {
 	t.tb.Helper()
