@@ -70,17 +70,31 @@ func (r *Rounds) collectSource(ctx context.Context, id protocol.RoundID, source 
 	if err != nil {
 		return err
 	}
-	members, err := r.Labelled(id)
-	if err != nil && !errors.Is(err, ErrNoLabels) {
-		return err
-	}
+	var marked []warehouse.PersonID
 	err = match.Labelled(labelReader, rowReader, func(row match.Row) error {
-		members = append(members, warehouse.PersonID(row))
+		marked = append(marked, warehouse.PersonID(row))
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	return r.addLabels(ctx, id, marked)
+}
+
+// addLabels adds people to those whom the labels of other sources mark, but for
+// those who were erased since the upload.
+func (r *Rounds) addLabels(ctx context.Context, id protocol.RoundID, marked []warehouse.PersonID) error {
+	r.labelling.Lock()
+	defer r.labelling.Unlock()
+	marked, err := r.cfg.Warehouse.Present(ctx, marked)
+	if err != nil {
+		return err
+	}
+	members, err := r.Labelled(id)
+	if err != nil && !errors.Is(err, ErrNoLabels) {
+		return err
+	}
+	members = append(members, marked...)
 	slices.Sort(members)
 	return r.keepLabels(id, slices.Compact(members))
 }

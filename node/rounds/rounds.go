@@ -65,6 +65,9 @@ type Rounds struct {
 	// part of the memory that a small member has.
 	making chan struct{}
 
+	// labelling is held while a file of labels is read and written anew.
+	labelling sync.Mutex
+
 	// mu guards what follows.
 	mu   sync.Mutex
 	work map[protocol.RoundID]*work // what this process did for each round
@@ -74,6 +77,7 @@ type Rounds struct {
 // work is what a process remembers of a round. All of it can be lost.
 type work struct {
 	busy  bool                            // a goroutine is at work on it
+	again bool                            // it was to be looked at meanwhile
 	stop  context.CancelFunc              // ends what it does
 	sent  map[protocol.SourceName]string  // under which reign an upload was stored
 	dealt map[protocol.MemberID]time.Time // when the round key was last sent
@@ -140,16 +144,18 @@ func (r *Rounds) Step(ctx context.Context) error {
 		if !takesPart(m, r.self()) {
 			continue
 		}
-		ctx, ok := r.begin(ctx, round)
+		own, ok := r.begin(ctx, round)
 		if !ok {
 			continue
 		}
 		go func() {
-			err := r.advance(ctx, round, m)
-			if err != nil && ctx.Err() == nil {
-				r.cfg.Logger.Log(ctx, r.levelOf(round, err), "a step of a round will be tried again", "round", string(round.ID), "stage", string(round.Stage), "reason", err)
+			err := r.advance(own, round, m)
+			if err != nil && own.Err() == nil {
+				r.cfg.Logger.Log(own, r.levelOf(round, err), "a step of a round will be tried again", "round", string(round.ID), "stage", string(round.Stage), "reason", err)
 			}
-			r.finish(round, err)
+			if again := r.finish(round, err); again && ctx.Err() == nil {
+				_ = r.Step(ctx) // reads the folder and the log; if it fails the node steps again
+			}
 		}()
 	}
 	return nil
@@ -230,7 +236,8 @@ func (r *Rounds) begin(ctx context.Context, round federation.Round) (context.Con
 	if w.busy && round.Stage.Ended() {
 		w.stop()
 	}
-	if w.busy || w.stage == round.Stage && time.Now().Before(w.after) {
+	w.again = w.busy
+	if w.busy || ctx.Err() != nil || w.stage == round.Stage && time.Now().Before(w.after) {
 		return nil, false
 	}
 	w.busy = true
@@ -238,8 +245,9 @@ func (r *Rounds) begin(ctx context.Context, round federation.Round) (context.Con
 	return ctx, true
 }
 
-// finish gives it back.
-func (r *Rounds) finish(round federation.Round, err error) {
+// finish gives it back, and tells whether somebody asked for it meanwhile: the
+// round may have moved on, and the log may not grow until this node goes along.
+func (r *Rounds) finish(round federation.Round, err error) (again bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer r.idle.Broadcast()
@@ -255,6 +263,7 @@ func (r *Rounds) finish(round federation.Round, err error) {
 		w.stage = ""
 	}
 	w.after = time.Now().Add(w.pause)
+	return w.again
 }
 
 func takesPart(m protocol.Manifest, id protocol.MemberID) bool {

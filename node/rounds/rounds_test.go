@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"coulisse/node/rounds"
 	"coulisse/node/witness/witnesstest"
@@ -329,5 +330,49 @@ func TestNewSweeps(t *testing.T) {
 		if err := s.houses[0].rounds.Forget(id); err == nil {
 			t.Errorf("forgot %q", id)
 		}
+	}
+}
+
+// A round that moves on while a house is still at its last step does not wait
+// for the log to grow, or for the clock.
+func TestTheRoundMovesOnMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := play(t)
+	id := s.propose(nil)
+	s.until(id, federation.Keyed, nil)
+	s.matcher.mu.Lock()
+	s.matcher.hold = make(chan struct{})
+	s.matcher.mu.Unlock()
+	step := func() {
+		for _, h := range s.houses {
+			s.town.Must(h.rounds.Step(t.Context()))
+		}
+	}
+	step()
+	s.eventually("every upload", func() bool {
+		s.matcher.mu.Lock()
+		defer s.matcher.mu.Unlock()
+		return len(s.matcher.uploads) == len(s.houses)
+	})
+	s.square.Do(func(town *federationtest.Town) {
+		town.Must(federationtest.State(town, protocol.Opening{RoundRef: town.Round(id).Ref()}))
+		s.matcher.merge(t, town.Round(id).Content())
+		town.Must(federationtest.State(town, town.Result(town.Round(id))))
+	})
+	step() // every house is still sending
+	close(s.matcher.hold)
+	s.eventually("everybody's labels", func() bool { return s.round(id).Stage == federation.Closed })
+	for _, h := range s.houses {
+		h.rounds.Wait()
+	}
+}
+
+func (s *scene) eventually(what string, so func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !so(); {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s: not after half a minute", what)
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }

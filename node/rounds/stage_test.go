@@ -43,6 +43,7 @@ type matcher struct {
 	labels   map[protocol.SourceName]*bytes.Buffer
 	received map[protocol.SourceName][]string // every upload that ever came
 	nonsense bool
+	hold     chan struct{} // nil, or what was stored is acknowledged once it is closed
 }
 
 func newMatcher() *matcher {
@@ -74,6 +75,12 @@ func (m *matcher) Upload(_ context.Context, _ protocol.RoundID, source protocol.
 	defer m.mu.Unlock()
 	m.uploads[source] = content
 	m.received[source] = append(m.received[source], string(content))
+	hold := m.hold
+	m.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	m.mu.Lock()
 	return nil
 }
 

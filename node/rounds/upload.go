@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"time"
@@ -159,7 +161,7 @@ func (r *Rounds) fill(ctx context.Context, key match.TokenKey, cache *tokens.Cac
 		wanted.add(id)
 	}
 	writer := match.NewWriter(match.WriterConfig{Key: key, Folder: r.cfg.Dir, People: wanted.count})
-	err := cache.Each(ctx, wanted.has, func(id warehouse.PersonID, token *oprf.Token) error {
+	err := cache.Select(ctx, wanted.all(), func(id warehouse.PersonID, token *oprf.Token) error {
 		return writer.Add((*[64]byte)(token), match.Row(id))
 	})
 	if err != nil {
@@ -184,8 +186,17 @@ func (p *people) add(id warehouse.PersonID) {
 	p.count++
 }
 
-func (p *people) has(id warehouse.PersonID) bool {
-	return int(id/64) < len(p.bits) && p.bits[id/64]&(1<<(id%64)) != 0
+// all lists them in order.
+func (p *people) all() iter.Seq2[warehouse.PersonID, error] {
+	return func(yield func(warehouse.PersonID, error) bool) {
+		for i, word := range p.bits {
+			for ; word != 0; word &= word - 1 {
+				if !yield(warehouse.PersonID(64*i+bits.TrailingZeros64(word)), nil) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (r *Rounds) uploadPath(id protocol.RoundID, source protocol.SourceName) string {

@@ -232,31 +232,6 @@ func (c *Cache) walk(from warehouse.PersonID, fn func(*merged) error) error {
 // every is how many people pass between two looks at whether to go on.
 const every = 1 << 12
 
-// Each visits the tokens of those whom want accepts, in order of their numbers.
-// A token is the visitor's until it returns.
-func (c *Cache) Each(ctx context.Context, want func(warehouse.PersonID) bool, visit func(warehouse.PersonID, *oprf.Token) error) error {
-	return c.walk(0, func(m *merged) error {
-		for n := 0; m.first != nil; n++ {
-			if n%every == 0 && ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if id := m.first.id; want(id) {
-				token, err := m.first.token()
-				if err != nil {
-					return err
-				}
-				if err := visit(id, token); err != nil {
-					return visited{err}
-				}
-			}
-			if err := m.advance(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // Select visits the tokens of the given people, who come in order of their
 // numbers; those without one are passed over. What lies between is not read.
 func (c *Cache) Select(ctx context.Context, people iter.Seq2[warehouse.PersonID, error], visit func(warehouse.PersonID, *oprf.Token) error) error {

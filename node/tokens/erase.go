@@ -18,6 +18,22 @@ func (t *Tokeniser) Erase(ctx context.Context, ids []warehouse.PersonID) error {
 		return err
 	}
 	defer t.leaveTurn()
+	return t.erase(ids)
+}
+
+// Renew removes the tokens of somebody who has another identifier now, for
+// [Tokeniser.Complete] to make anew.
+func (t *Tokeniser) Renew(ctx context.Context, id warehouse.PersonID) error {
+	if err := t.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer t.leaveTurn()
+	t.taken++ // by its counts, the warehouse has not changed
+	return t.erase([]warehouse.PersonID{id})
+}
+
+// erase does it. The turn is held.
+func (t *Tokeniser) erase(ids []warehouse.PersonID) error {
 	t.using.RLock() // no epoch is deleted meanwhile
 	defer t.using.RUnlock()
 	epochs, err := epochsIn(t.cfg.Dir)
@@ -53,7 +69,7 @@ func (t *Tokeniser) giveUpPending(cache *Cache, epoch protocol.Epoch, ids []ware
 		if !slices.ContainsFunc(b.ids, func(id warehouse.PersonID) bool { return slices.Contains(ids, id) }) {
 			continue
 		}
-		t.scanned = stamp{} // the others in it are without a token again
+		t.taken++ // the others in it are without a token again
 		if t.committed(b, epoch) {
 			if err := cache.Put(sequence, nil, nil); err != nil {
 				return err
@@ -83,4 +99,52 @@ func (t *Tokeniser) noticeSetback(ctx context.Context, cache *Cache, epoch proto
 	t.cfg.Logger.WarnContext(ctx, "the folder of tokens is older than the log: was it restored from a backup? The missing tokens are made again, and count again towards the allowance",
 		"folder", cache.dir, "batches", lost)
 	return cache.Put(last, nil, nil)
+}
+
+// Holding lists the key epochs under which this node has a person's token, or a
+// batch under way with the person in it.
+func (t *Tokeniser) Holding(ctx context.Context, id warehouse.PersonID) ([]protocol.Epoch, error) {
+	if err := t.takeTurn(ctx); err != nil {
+		return nil, err
+	}
+	defer t.leaveTurn()
+	t.using.RLock()
+	defer t.using.RUnlock()
+	epochs, err := epochsIn(t.cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("look for a person's tokens: %w", err)
+	}
+	var holding []protocol.Epoch
+	for _, epoch := range epochs {
+		cache, err := t.open(epoch)
+		if err != nil {
+			return nil, err
+		}
+		has, err := cache.Has(id)
+		if err == nil && !has {
+			has, err = cache.waits(id)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if has {
+			holding = append(holding, epoch)
+		}
+	}
+	return holding, nil
+}
+
+// waits reports whether a person is in a batch under way.
+func (c *Cache) waits(id warehouse.PersonID) (bool, error) {
+	waiting, err := c.pending()
+	for _, sequence := range waiting {
+		b, err := c.readPending(sequence)
+		if err != nil {
+			return false, err
+		}
+		if slices.Contains(b.ids, id) {
+			return true, nil
+		}
+	}
+	return false, err
 }

@@ -45,6 +45,9 @@ type Tokeniser struct {
 	// scanned is the warehouse as it was when nobody in it was without a token.
 	// Whoever holds turn may touch it.
 	scanned stamp
+	// taken counts how often tokens were taken from people who need one. It is
+	// part of a stamp, for that may happen while somebody goes through all.
+	taken int64
 
 	// using is held for reading by whoever reads tokens for a round, and for
 	// writing while those of a retired key are deleted.
@@ -176,9 +179,9 @@ func (t *Tokeniser) complete(ctx context.Context) (protocol.Epoch, error) {
 // stamp tells one state of the warehouse from another, as far as it matters
 // for who needs a token.
 type stamp struct {
-	epoch                      protocol.Epoch
-	people, consented, imports int64
-	last                       time.Time
+	epoch                             protocol.Epoch
+	people, consented, imports, taken int64
+	last                              time.Time
 }
 
 // look stamps the warehouse: reading through everybody takes long, and most of
@@ -187,7 +190,7 @@ func (t *Tokeniser) look(ctx context.Context, epoch protocol.Epoch) (stamp, erro
 	s, err := t.cfg.Warehouse.Summary(ctx)
 	return stamp{
 		epoch: epoch, people: s.People, consented: s.Consented[protocol.PurposePooling],
-		imports: s.Imports, last: s.LastImport.UTC(),
+		imports: s.Imports, taken: t.taken, last: s.LastImport.UTC(),
 	}, err
 }
 

@@ -141,7 +141,7 @@ func (s *scene) wantDone(people int) {
 		s.t.Fatalf("%d tokens for %d debited, want %d", cache.Len(), s.debited(), people)
 	}
 	seen := map[oprf.Token]bool{}
-	s.town.Must(cache.Each(context.Background(), func(warehouse.PersonID) bool { return true },
+	s.town.Must(cache.Select(context.Background(), upTo(1<<16),
 		func(_ warehouse.PersonID, token *oprf.Token) error { seen[*token] = true; return nil }))
 	if len(seen) != people {
 		s.t.Fatalf("%d different tokens, want %d", len(seen), people)
