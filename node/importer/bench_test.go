@@ -4,7 +4,6 @@ package importer
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"runtime"
@@ -16,21 +15,6 @@ import (
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/unicode"
 )
-
-// discard is a sink that keeps nothing, to measure the importer alone.
-type discard struct{ rows int64 }
-
-func (d *discard) Begin(context.Context, Run) error { return nil }
-func (d *discard) People(_ context.Context, rows []PersonRow) error {
-	d.rows += int64(len(rows))
-	return nil
-}
-func (d *discard) Tickets(_ context.Context, rows []TicketRow) error {
-	d.rows += int64(len(rows))
-	return nil
-}
-func (d *discard) Commit(context.Context, Report) error { return nil }
-func (d *discard) Abort(context.Context) error          { return nil }
 
 // generated is a file of n rows that is never whole in memory.
 type generated struct {

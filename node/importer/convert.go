@@ -3,6 +3,7 @@ package importer
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -23,6 +24,9 @@ type converter struct {
 	phrases     map[Field]*memo[string]
 	disciplines *memo[string]
 	days        *memo[protocol.Date]
+	read        []int           // the columns that are
+	cancelled   map[string]bool // folded
+	leftOut     map[string]bool
 	postalCodes *memo[string]
 
 	// notes are what the row at hand does without, counted if it is kept.
@@ -38,7 +42,18 @@ func newConverter(j *job) *converter {
 	c.disciplines = remember(c.readDiscipline)
 	c.days = remember(c.readDay)
 	c.postalCodes = remember(postalCode)
+	c.read = slices.Collect(maps.Values(j.layout.header.column))
+	c.cancelled = folded(j.options.Mapping.Cancelled.Values)
+	c.leftOut = folded(j.options.Mapping.LeftOut.Values)
 	return c
+}
+
+func folded(values []string) map[string]bool {
+	set := make(map[string]bool)
+	for _, value := range values {
+		set[fold(value)] = true
+	}
+	return set
 }
 
 func (c *converter) full() bool { return len(c.people) == MaxBatch || len(c.tickets) == MaxBatch }
@@ -62,7 +77,7 @@ func (c *converter) flush(ctx context.Context) error {
 
 // take keeps a row or counts why not.
 func (c *converter) take(r row) {
-	if r.blank() {
+	if r.blank() || c.repeatsHeadings(r) {
 		c.report.Blank++
 		return
 	}
@@ -88,12 +103,24 @@ func (c *converter) keep(r row) Reason {
 	if r.broken != "" {
 		return r.broken
 	}
+	if r.hidden {
+		c.notes = append(c.notes, WarningHiddenRow)
+	}
 	columns := len(c.layout.header.headings)
 	switch {
+	case c.layout.format != Delimited: // no delimiter can be missing or one too many
 	case len(r.cells) < columns:
 		c.notes = append(c.notes, WarningShortRow)
 	case len(r.cells) > columns && !(row{cells: r.cells[columns:]}).blank():
 		return ReasonTooManyCells
+	}
+	for _, i := range c.read {
+		if failed(cellAt(r.cells, i)) {
+			return ReasonFormula
+		}
+	}
+	if at := c.layout.header.leftOut; at >= 0 && c.leftOut[fold(string(cellAt(r.cells, at)))] {
+		return ReasonLeftOut
 	}
 	if c.options.Kind == Tickets {
 		return c.ticket(r)
@@ -127,6 +154,8 @@ func (c *converter) person(r row) (p PersonRow, reason Reason) {
 	phone, phoneReason := c.identifier(r, FieldPhone)
 	if email.IsZero() && phone.IsZero() {
 		switch {
+		case isTotal(r.cells):
+			return p, ReasonTotal
 		case emailReason != identity.ReasonEmpty:
 			return p, Reason(emailReason)
 		case phoneReason != identity.ReasonEmpty:
@@ -230,7 +259,7 @@ func (c *converter) consentDate(r row) (time.Time, Reason) {
 	if text == "" {
 		return c.options.AsOf, ""
 	}
-	m, ok := parseMoment(text, c.options.Mapping.Since1904)
+	m, ok := parseMoment(text, c.layout.since1904)
 	if ok {
 		m, ok = m.settled(c.conventions.order[FieldConsentDate])
 	}

@@ -79,30 +79,22 @@ var magic = []struct {
 	start []byte
 	found *Problem
 }{
-	{[]byte("PK\x03\x04"), problem(ProblemWorkbook,
-		"C'est un classeur Excel ou LibreOffice, pas un fichier CSV : ouvrez-le, puis Fichier > Enregistrer sous > « CSV UTF-8 ».",
-		"This is an Excel or LibreOffice workbook, not a CSV file: open it, then File > Save As > \"CSV UTF-8\".")},
-	{[]byte("\xd0\xcf\x11\xe0"), problem(ProblemWorkbook,
-		"C'est un ancien classeur Excel (.xls), pas un fichier CSV : ouvrez-le, puis Fichier > Enregistrer sous > « CSV UTF-8 ».",
-		"This is an old Excel workbook (.xls), not a CSV file: open it, then File > Save As > \"CSV UTF-8\".")},
 	{[]byte("%PDF"), notText("un document PDF", "a PDF document")},
 	{[]byte("\x1f\x8b"), notText("un fichier compressé (gzip)", "a compressed file (gzip)")},
 	{[]byte("{\\rtf"), notText("un document texte enrichi (RTF)", "a rich text document (RTF)")},
-	{[]byte("PAR1"), notText("un fichier Parquet", "a Parquet file")},
 	{[]byte("SQLite format 3"), notText("une base de données SQLite", "an SQLite database")},
 	{[]byte("\x89PNG"), notText("une image", "an image")},
 	{[]byte("\xff\xd8\xff"), notText("une image", "an image")},
 	{[]byte("\xff\xfe\x00\x00"), unknownEncoding},
 	{[]byte("\x00\x00\xfe\xff"), unknownEncoding},
-	{[]byte("{"), notText("un fichier JSON", "a JSON file")},
-	{[]byte("[{"), notText("un fichier JSON", "a JSON file")},
+	{[]byte("MIME-Version:"), webPage},
 	{[]byte("<"), webPage}, // no heading starts so
 }
 
 var (
 	webPage = problem(ProblemWorkbook,
-		"C'est une page web ou du XML, parfois nommé .xls par un logiciel de billetterie : ouvrez-le dans un tableur, puis enregistrez-le en « CSV UTF-8 ».",
-		"This is a web page or XML, which some ticketing systems name .xls: open it in a spreadsheet, then save it as \"CSV UTF-8\".")
+		"C'est une page web ou du XML, parfois nommé .xls par un logiciel de billetterie : ouvrez-le dans un tableur, puis Fichier > Enregistrer sous > « Classeur Excel (.xlsx) ».",
+		"This is a web page or XML, which some ticketing systems name .xls: open it in a spreadsheet, then File > Save As > \"Excel Workbook (.xlsx)\".")
 	unknownEncoding = problem(ProblemEncoding,
 		"L'encodage du fichier n'est pas reconnu : ouvrez-le dans un tableur et enregistrez-le en « CSV UTF-8 », ou nommez l'encodage avec --encoding, comme windows-1252.",
 		"The file's encoding is not recognised: open it in a spreadsheet and save it as \"CSV UTF-8\", or name the encoding with --encoding, such as windows-1252.")
@@ -113,8 +105,8 @@ var (
 
 func notText(fr, en string) *Problem {
 	return problem(ProblemNotText,
-		"C'est %[1]s, pas un fichier CSV : exportez les données en « CSV UTF-8 ».",
-		"This is %[2]s, not a CSV file: export the data as \"CSV UTF-8\".", fr, en)
+		"C'est %[1]s, pas un tableau : exportez les données en classeur Excel (.xlsx) ou en « CSV UTF-8 ».",
+		"This is %[2]s, not a table: export the data as an Excel workbook (.xlsx) or as \"CSV UTF-8\".", fr, en)
 }
 
 // encoding decides how the surveyed file is written, or why it is not text.

@@ -82,7 +82,8 @@ func readFieldNames(data string) fieldNames {
 	return n
 }
 
-// withRemark ranks a heading that fits only without its parentheses.
+// withRemark ranks a heading that fits only without its parentheses, or without
+// what it lies in: "show.title".
 const withRemark = 1000
 
 // fit returns how well a heading names a field, lower being better.
@@ -91,6 +92,9 @@ func (n fieldNames) fit(heading string, field Field) (rank int, ok bool) {
 		return rank, true
 	}
 	plain, _, found := strings.Cut(heading, "(")
+	if dot := strings.LastIndexByte(heading, '.'); !found && dot >= 0 && !strings.Contains(heading, " ") {
+		plain, found = heading[dot+1:], true // of an object in an object
+	}
 	if !found {
 		return 0, false
 	}

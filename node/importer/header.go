@@ -16,6 +16,8 @@ type header struct {
 	line     int64
 	headings []string
 	column   map[Field]int // only the fields that are there
+	// What the mapping says of the rows: where it is, -1 for nowhere.
+	cancelled, leftOut int
 }
 
 // ignored lists the headings of the columns that no field takes.
@@ -34,19 +36,23 @@ func (h header) ignored() []string {
 }
 
 // complete reports whether a file of the kind has what it must have.
-func (h header) complete(kind Kind) bool {
+func (h header) complete(kind Kind, m Mapping) bool {
 	_, email := h.column[FieldEmail]
 	_, phone := h.column[FieldPhone]
-	_, event := h.column[FieldEvent]
-	_, day := h.column[FieldDay]
-	return (email || phone) && (kind == People || event && day)
+	return (email || phone) && (kind == People || h.knows(FieldEvent, m) && h.knows(FieldDay, m))
+}
+
+// knows reports a field with a column, or with a default.
+func (h header) knows(field Field, m Mapping) bool {
+	_, there := h.column[field]
+	return there || m.Defaults[field] != ""
 }
 
 // understand finds the fields among headings. It fails if the operator's
 // mapping names a heading that is not there, or if two columns are equally
 // good for one field.
 func understand(headings []string, kind Kind, m Mapping) (header, error) {
-	h := header{headings: headings, column: make(map[Field]int)}
+	h := header{headings: headings, column: make(map[Field]int), cancelled: -1, leftOut: -1}
 	for _, field := range kind.fields() {
 		wanted, said := m.Columns[field]
 		if wanted == "-" {
@@ -65,6 +71,19 @@ func understand(headings []string, kind Kind, m Mapping) (header, error) {
 		if found >= 0 {
 			h.column[field] = found
 		}
+	}
+	for _, mark := range []struct {
+		column string
+		at     *int
+	}{{m.Cancelled.Column, &h.cancelled}, {m.LeftOut.Column, &h.leftOut}} {
+		if mark.column == "" {
+			continue
+		}
+		found, err := named(headings, mark.column)
+		if err != nil {
+			return h, err
+		}
+		*mark.at = found
 	}
 	return h, nil
 }
@@ -117,7 +136,7 @@ func sameColumn(heading string) error {
 }
 
 // missing says which columns a file lacks, what it has, and what to do.
-func (h header) missing(kind Kind) error {
+func (h header) missing(kind Kind, m Mapping) error {
 	var fr, en []string
 	var first Field
 	lack := func(field Field) {
@@ -131,7 +150,7 @@ func (h header) missing(kind Kind) error {
 		lack(FieldEmail)
 	}
 	for _, field := range []Field{FieldEvent, FieldDay} {
-		if _, there := h.column[field]; !there && kind == Tickets {
+		if kind == Tickets && !h.knows(field, m) {
 			lack(field)
 		}
 	}
@@ -147,7 +166,7 @@ const maxPreamble = 20
 // findHeader reads up to the row of headings: the first that has all columns
 // that the kind asks for. Exports put titles and dates above it. With an error
 // comes the row that was nearest to it.
-func findHeader(t *table, kind Kind, m Mapping) (header, error) {
+func findHeader(t rows, kind Kind, m Mapping) (header, error) {
 	var best header
 	var failure, broken error
 	persons := false
@@ -166,7 +185,7 @@ func findHeader(t *table, kind Kind, m Mapping) (header, error) {
 		headings := headingsOf(r.cells)
 		h, err := understand(headings, kind, m)
 		h.line = r.line
-		if err == nil && h.complete(kind) {
+		if err == nil && h.complete(kind, m) {
 			return h, nil
 		}
 		if len(best.headings) == 0 || len(h.column) > len(best.column) {
@@ -184,7 +203,7 @@ func findHeader(t *table, kind Kind, m Mapping) (header, error) {
 	case persons && len(best.column) == 0:
 		return best, noHeader
 	}
-	return best, best.missing(kind)
+	return best, best.missing(kind, m)
 }
 
 var noHeader = problem(ProblemNoHeader,

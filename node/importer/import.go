@@ -1,17 +1,18 @@
 // Package importer reads files of people and of ticket sales, as spreadsheets
 // and ticketing systems export them, into facts for a sink: the warehouse.
 //
-// It finds out how a file is written (encoding, delimiter, headings, order of
-// dates, sign before cents), turns what it names as a person into identifiers
+// It finds out how a file is written (delimited text in any encoding, a workbook
+// of Excel, JSON, Parquet; headings, order of dates, sign before cents), turns what it names as a person into identifiers
 // by profile norm/1 (section 2 of protocol.md), and counts by reason every row
 // that it refuses. It never guesses what a file leaves undecided: it refuses
 // and says what to do. It takes all of a file or nothing, in constant memory.
 //
-// It does not store anything, match persons, or open workbooks. Reports and
+// It does not store anything or match persons. Reports and
 // errors hold no identifier and no row, only line numbers and headings.
 package importer
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -62,6 +63,11 @@ func (j *job) run(ctx context.Context, r io.Reader, o Options) (err error) {
 		return err
 	}
 	defer j.source.close()
+	defer func() {
+		if j.layout.close != nil {
+			err = cmp.Or(err, j.layout.close())
+		}
+	}()
 	if err := j.recognise(); err != nil {
 		return err
 	}
@@ -71,37 +77,32 @@ func (j *job) run(ctx context.Context, r io.Reader, o Options) (err error) {
 	return j.take(ctx)
 }
 
-// recognise finds out how the file is written.
-func (j *job) recognise() error {
-	survey := j.source.survey
-	j.report.Digest, j.report.Bytes = digestOf(survey.digest), survey.total
-	e, err := survey.encoding()
-	if said := j.options.Mapping.Encoding; said != "" && (err == nil || errors.Is(err, unknownEncoding)) {
-		e, err = said, nil
-	}
-	if err != nil {
-		return err
-	}
-	j.report.Encoding = e
-	file, err := j.source.again()
-	if err != nil {
-		return err
-	}
-	if j.layout, err = findLayout(file, e, j.options); err != nil {
-		return err
-	}
-	j.report.describe(j.layout)
-	return nil
-}
-
-// table opens the rows below the headings.
-func (j *job) table() (*table, error) {
+// again starts a pass over the file's bytes.
+func (j *job) again() (io.Reader, error) {
 	file, err := j.source.again()
 	if err != nil {
 		return nil, err
 	}
-	j.read, j.digest = 0, sha256.New()
-	return j.layout.open(io.TeeReader(file, j))
+	j.pass()
+	return io.TeeReader(file, j), nil
+}
+
+// pass forgets what was counted in the pass before.
+func (j *job) pass() { j.read, j.digest = 0, sha256.New() }
+
+// random returns the file for reading at any place, counting what is read for
+// the progress.
+func (j *job) random() io.ReaderAt { return counted{j.source.random(), j} }
+
+type counted struct {
+	io.ReaderAt
+	job *job
+}
+
+func (c counted) ReadAt(p []byte, at int64) (int, error) {
+	n, err := c.ReaderAt.ReadAt(p, at)
+	c.job.read = min(c.job.read+int64(n), c.job.report.Bytes)
+	return n, err
 }
 
 // Write sees the bytes of a pass go by, to count them and to know whether they
@@ -121,7 +122,7 @@ func (j *job) tell(ctx context.Context, stage Stage, rows int64) error {
 func (j *job) take(ctx context.Context) error {
 	id := make([]byte, 16)
 	rand.Read(id) // never fails
-	run := Run{RunID(hex.EncodeToString(id)), j.options.Kind, j.options.File, j.report.Digest}
+	run := Run{RunID(hex.EncodeToString(id)), j.options.Kind, j.options.File, j.imported()}
 	j.report.Run = run.ID
 	if err := j.sink.Begin(ctx, run); err != nil {
 		return fmt.Errorf("beginning the import: %w", err)
@@ -141,7 +142,7 @@ func (j *job) take(ctx context.Context) error {
 
 // rows hands every row to the sink and checks what all of them came to.
 func (j *job) rows(ctx context.Context) error {
-	t, err := j.table()
+	t, err := j.layout.open()
 	if err != nil {
 		return err
 	}
@@ -168,13 +169,46 @@ func (j *job) rows(ctx context.Context) error {
 		return err
 	}
 	j.report.finish()
+	same, err := j.unchanged(ctx)
 	switch {
-	case digestOf(j.digest) != j.report.Digest:
+	case err != nil:
+		return err
+	case !same:
 		return fileChanged
 	case j.report.Kept == 0:
 		return nothingKept
 	}
 	return j.tell(ctx, StageImporting, j.report.Rows)
+}
+
+// imported is what the sink knows the file by: of a workbook, one sheet may be
+// taken and later another.
+func (j *job) imported() Digest {
+	if j.layout.format != Workbook {
+		return j.report.Digest
+	}
+	h := sha256.New()
+	io.WriteString(h, string(j.report.Digest)+"\x00"+j.layout.sheet)
+	return digestOf(h)
+}
+
+// unchanged reports whether the bytes of the last pass were those of the first.
+// A file that was not read from front to back is read so once more, unless it
+// is our copy.
+func (j *job) unchanged(ctx context.Context) (bool, error) {
+	if j.layout.format == Workbook || j.layout.format == Parquet {
+		if j.source.spool != nil {
+			return true, nil
+		}
+		file, err := j.again()
+		if err != nil {
+			return false, err
+		}
+		if err := copyChunks(ctx, io.Discard, file, func(int64) {}); err != nil {
+			return false, err
+		}
+	}
+	return digestOf(j.digest) == j.report.Digest, nil
 }
 
 var (

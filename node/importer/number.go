@@ -23,6 +23,7 @@ type figure struct {
 	// mean thousands: "1,234".
 	decimal   Decimal
 	ambiguous bool
+	exact     bool // a number of the file's own: its column says nothing of it
 }
 
 // currency removes what stands around a sum in Canadian dollars. Other
@@ -128,7 +129,7 @@ func grouped(text string) bool {
 func (f figure) cents(column Decimal) (int64, bool) {
 	decimal := column
 	if f.decimal != "" {
-		if column != "" && column != f.decimal {
+		if !f.exact && column != "" && column != f.decimal {
 			return 0, false
 		}
 		decimal = f.decimal

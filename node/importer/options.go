@@ -1,14 +1,11 @@
 package importer
 
 import (
-	"slices"
 	"strings"
 	"time"
 
 	"coulisse/node/identity"
 	"coulisse/node/taxonomy"
-
-	"go.yaml.in/yaml/v4"
 )
 
 // Options says how a file is to be read.
@@ -64,66 +61,6 @@ type Progress struct {
 	Total   int64 `json:"total"`
 	Rows    int64 `json:"rows"`
 	Refused int64 `json:"refused"`
-}
-
-// Mapping is what an operator says about a file, in YAML or JSON, when what is
-// found in it by itself is not right:
-//
-//	columns: {email: "Adresse 2", discipline: "-"}
-//	date_order: dmy
-//	decimal: comma
-type Mapping struct {
-	// Columns has the heading of a field's column, or "-" for none.
-	Columns   map[Field]string `yaml:"columns" json:"columns,omitempty"`
-	DateOrder DateOrder        `yaml:"date_order" json:"date_order,omitempty"`
-	Decimal   Decimal          `yaml:"decimal" json:"decimal,omitempty"`
-	Encoding  Encoding         `yaml:"encoding" json:"encoding,omitempty"`
-	Delimiter string           `yaml:"delimiter" json:"delimiter,omitempty"`
-	// Since1904 reads serial days as old Excel for Macintosh counted them.
-	Since1904 bool `yaml:"since_1904" json:"since_1904,omitempty"`
-}
-
-// MaxMapping bounds the file of a mapping, in bytes.
-const MaxMapping = 64 << 10
-
-// ParseMapping reads a mapping from YAML or JSON. A key it does not know is an
-// error, since a misspelt one would silently change nothing.
-func ParseMapping(data []byte) (Mapping, error) {
-	if len(data) > MaxMapping {
-		return Mapping{}, settings("la correspondance dépasse 64 Kio", "the mapping is longer than 64 KiB")
-	}
-	var m Mapping
-	if err := yaml.Load(data, &m, yaml.WithKnownFields(), yaml.WithUniqueKeys()); err != nil {
-		return Mapping{}, settings("la correspondance n'est pas du YAML avec les clés columns, date_order, decimal, encoding, delimiter et since_1904",
-			"the mapping is not YAML with the keys columns, date_order, decimal, encoding, delimiter and since_1904")
-	}
-	return m, m.Check()
-}
-
-func settings(fr, en string) *Problem {
-	return problem(ProblemSettings, "Réglages : %[1]s.", "Settings: %[2]s.", fr, en)
-}
-
-// Check says what of a mapping cannot be.
-func (m Mapping) Check() error {
-	for field := range m.Columns {
-		if !slices.Contains(ticketFields, field) {
-			return settings("la colonne « "+shown(string(field))+" » n'existe pas ; il y a "+fieldList(),
-				"there is no field \""+shown(string(field))+"\"; there are "+fieldList())
-		}
-	}
-	switch {
-	case m.DateOrder != "" && m.DateOrder != DayFirst && m.DateOrder != MonthFirst:
-		return settings("date_order est dmy ou mdy", "date_order is dmy or mdy")
-	case m.Decimal != "" && m.Decimal != Comma && m.Decimal != Point:
-		return settings("decimal est comma ou point", "decimal is comma or point")
-	case m.Encoding != "" && !m.Encoding.known():
-		return settings("l'encodage est utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, macintosh ou ibm850",
-			"the encoding is utf-8, utf-16le, utf-16be, windows-1252, iso-8859-1, macintosh or ibm850")
-	case m.Delimiter != "" && (len(m.Delimiter) != 1 || strings.ContainsAny(m.Delimiter, "\"\r\n") || m.Delimiter[0] >= 0x80):
-		return settings("le séparateur est un seul caractère, comme ;", "the delimiter is one character, such as ;")
-	}
-	return nil
 }
 
 func fieldList() string {

@@ -37,6 +37,10 @@ const (
 	ProblemStructure     ProblemCode = "lost-structure"
 	ProblemChanged       ProblemCode = "file-changed"
 	ProblemSettings      ProblemCode = "settings"
+	ProblemDamaged       ProblemCode = "damaged-file"
+	ProblemTooLarge      ProblemCode = "too-large"
+	ProblemPassword      ProblemCode = "password"
+	ProblemSheet         ProblemCode = "which-sheet"
 )
 
 // problem formats both languages with the same values.

@@ -27,6 +27,12 @@ const (
 	ReasonBadAmount     Reason = "bad-amount"
 	ReasonBadBoolean    Reason = "bad-boolean"
 	ReasonTextTooLong   Reason = "text-too-long"
+	ReasonBadJSON       Reason = "bad-json"
+	ReasonLeftOut       Reason = "left-out"
+	ReasonTotal         Reason = "total"
+	ReasonFormula       Reason = "failed-formula"
+	// ReasonErased is a sink's: this package does not know who was erased.
+	ReasonErased Reason = "erased"
 )
 
 // What a kept row had to do without.
@@ -35,6 +41,7 @@ const (
 	WarningPostalCode Reason = "bad-postal-code"
 	WarningDiscipline Reason = "unknown-discipline"
 	WarningNoAmount   Reason = "no-amount"
+	WarningHiddenRow  Reason = "hidden-row"
 )
 
 // Text returns a sentence that says what was found and what to do about it.
@@ -98,6 +105,10 @@ var sentences = map[Reason]protocol.Text{
 		FR: "La réponse au consentement n'est ni oui ni non : écrivez l'un ou l'autre, ou laissez vide.",
 		EN: "The answer about consent is neither yes nor no: write one of them, or leave it empty.",
 	},
+	ReasonErased: {
+		FR: "Cette personne a été effacée à sa demande : la ligne n'est pas reprise. Si elle est revenue et l'a dit, « coulisse person readmit ».",
+		EN: "This person was erased on request: the row is left out. If the person came back and said so, “coulisse person readmit”.",
+	},
 	ReasonTextTooLong: {
 		FR: "Un nom est trop long (événement 500 octets, salle et commande 200) : raccourcissez-le.",
 		EN: "A name is too long (event 500 bytes, venue and order 200): shorten it.",
@@ -105,6 +116,26 @@ var sentences = map[Reason]protocol.Text{
 	WarningShortRow: {
 		FR: "La ligne a moins de cases que d'en-têtes : celles qui manquent comptent comme vides.",
 		EN: "The row has fewer cells than there are headings: those missing count as empty.",
+	},
+	ReasonTotal: {
+		FR: "La ligne est un total : elle ne concerne personne, il n'y a rien à faire.",
+		EN: "The row is a total: it is about nobody, there is nothing to do.",
+	},
+	ReasonFormula: {
+		FR: "Une case contient une formule en erreur ou jamais calculée (#N/A, =…) : ouvrez le fichier dans Excel, corrigez ou recalculez, puis enregistrez.",
+		EN: "A cell has a formula that failed or was never computed (#N/A, =…): open the file in Excel, correct or recalculate, then save.",
+	},
+	ReasonLeftOut: {
+		FR: "La ligne n'est pas une vente, ou ne l'est plus, d'après la correspondance (left_out) : il n'y a rien à faire.",
+		EN: "The row is no sale, or no longer one, as the mapping says (left_out): there is nothing to do.",
+	},
+	ReasonBadJSON: {
+		FR: "Ce n'est pas un objet JSON bien formé, ou il nomme deux fois la même chose : corrigez-le, ou exportez de nouveau.",
+		EN: "This is no well-formed JSON object, or it names the same thing twice: correct it, or export again.",
+	},
+	WarningHiddenRow: {
+		FR: "La ligne est masquée dans le classeur, par un filtre ou à la main, et a été prise quand même : supprimez-la si elle ne doit pas compter.",
+		EN: "The row is hidden in the workbook, by a filter or by hand, and was taken all the same: delete it if it should not count.",
 	},
 	WarningPostalCode: {
 		FR: "Le code postal est illisible et a été laissé de côté : écrivez-le comme H2X 1Y4.",

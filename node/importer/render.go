@@ -85,7 +85,7 @@ func (p *page) summary(r Report) {
 	p.line("  %s: %s", text("gardées", "kept"), r.Kept)
 	p.line("  %s: %s", text("refusées", "refused"), r.Refused)
 	if r.Blank > 0 {
-		p.line("  %s: %s", text("vides, non comptées", "blank, not counted"), r.Blank)
+		p.line("  %s: %s", text("vides ou en-têtes répétés, non comptées", "blank or headings again, not counted"), r.Blank)
 	}
 	if r.Kind == Tickets {
 		p.line("%s: %s (%s)", text("Billets", "Tickets"), r.Tickets, p.dollars(r.Cents))
@@ -99,14 +99,14 @@ func (p *page) file(r Report) {
 		p.line("%s: %s", text("Fichier", "File"), printable(r.File))
 	}
 	p.line("%s: %s, %s", text("Lu", "Read"), p.bytes(r.Bytes), p.seconds(r.Duration))
-	if r.Encoding != "" {
-		p.line("%s: %s", text("Encodage", "Encoding"), string(r.Encoding))
+	p.manner(r)
+	switch {
+	case len(r.Columns) == 0:
+	case r.HeaderLine == 0: // each row of such a file names its columns
+		p.line("%s:", text("Colonnes", "Columns"))
+	default:
+		p.line("%s %s:", text("En-têtes, ligne", "Headings, line"), r.HeaderLine)
 	}
-	if r.Delimiter == "" {
-		return
-	}
-	p.line("%s: %s", text("Séparateur", "Delimiter"), delimiterName(r.Delimiter))
-	p.line("%s %s:", text("En-têtes, ligne", "Headings, line"), r.HeaderLine)
 	for _, field := range r.Kind.fields() {
 		heading, ok := r.Columns[field]
 		if !ok {
@@ -126,6 +126,27 @@ func (p *page) file(r Report) {
 		p.line("  %s: %s%s", names.title[field], heading, how)
 	}
 }
+
+// manner says how the file is written.
+func (p *page) manner(r Report) {
+	switch r.Format {
+	case Workbook:
+		p.line("%s: %s", text("Classeur Excel, feuille", "Excel workbook, sheet"), r.Sheet)
+		if len(r.Sheets) > 0 {
+			p.line("%s: %s", text("Feuilles laissées de côté", "Sheets left out"), strings.Join(r.Sheets, ", "))
+		}
+	case JSON, Parquet:
+		p.line("%s: %s", text("Format", "Format"), formatNames[r.Format])
+	}
+	if r.Encoding != "" {
+		p.line("%s: %s", text("Encodage", "Encoding"), string(r.Encoding))
+	}
+	if r.Delimiter != "" {
+		p.line("%s: %s", text("Séparateur", "Delimiter"), delimiterName(r.Delimiter))
+	}
+}
+
+var formatNames = map[Format]protocol.Text{JSON: text("JSON", "JSON"), Parquet: text("Parquet", "Parquet")}
 
 func (p *page) bytes(n int64) string {
 	if n < 1<<20 {

@@ -15,6 +15,9 @@ type Report struct {
 	Digest Digest `json:"digest,omitempty"`
 	Bytes  int64  `json:"bytes"`
 
+	Format     Format              `json:"format,omitempty"`
+	Sheet      string              `json:"sheet,omitempty"`
+	Sheets     []string            `json:"other_sheets,omitempty"` // that were not read
 	Encoding   Encoding            `json:"encoding,omitempty"`
 	Delimiter  string              `json:"delimiter,omitempty"`
 	HeaderLine int64               `json:"header_line,omitempty"`
@@ -26,7 +29,7 @@ type Report struct {
 	Rows    int64 `json:"rows"` // Kept and Refused; not Blank
 	Kept    int64 `json:"kept"`
 	Refused int64 `json:"refused"`
-	Blank   int64 `json:"blank,omitempty"`
+	Blank   int64 `json:"blank,omitempty"` // or the headings once more
 
 	RefusedBy []Tally `json:"refused_by,omitempty"`
 	// Discarded counts the identifiers that were refused in rows that were kept
@@ -72,6 +75,30 @@ func (r *Report) refuse(reason Reason, line int64) {
 	count(&r.RefusedBy, reason, line)
 }
 
+// Refused is rows that a sink took apart from the others and did not keep.
+type Refused struct {
+	Lines          []int64 // ascending
+	Tickets, Cents int64   // of those rows
+}
+
+// Less is the report of a run whose sink refused rows for a reason of its own.
+func (r Report) Less(reason Reason, out Refused) Report {
+	if len(out.Lines) == 0 {
+		return r
+	}
+	r.RefusedBy = slices.Clone(r.RefusedBy)
+	for _, line := range out.Lines {
+		r.refuse(reason, line)
+	}
+	r.Kept -= int64(len(out.Lines))
+	if r.Kind == People {
+		r.People -= int64(len(out.Lines))
+	}
+	r.Tickets, r.Cents = r.Tickets-out.Tickets, r.Cents-out.Cents
+	r.finish()
+	return r
+}
+
 func (r *Report) warn(reason Reason, line int64)    { count(&r.Warnings, reason, line) }
 func (r *Report) discard(reason Reason, line int64) { count(&r.Discarded, reason, line) }
 
@@ -84,7 +111,13 @@ func (r *Report) unknownDiscipline(words string) {
 
 // describe notes how the file is written.
 func (r *Report) describe(l layout) {
-	r.Delimiter = string(l.delimiter)
+	r.Format, r.Sheet = l.format, shown(l.sheet)
+	for _, other := range l.others {
+		r.Sheets = append(r.Sheets, shown(other))
+	}
+	if l.delimiter != 0 {
+		r.Delimiter = string(l.delimiter)
+	}
 	r.HeaderLine = l.header.line
 	r.Ignored = l.header.ignored()
 	r.Columns = make(map[Field]string)

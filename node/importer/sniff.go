@@ -2,7 +2,6 @@ package importer
 
 import (
 	"bytes"
-	"errors"
 	"io"
 )
 
@@ -12,43 +11,10 @@ const sniffSize = 2 * maxField
 
 var delimiters = []byte{',', ';', '\t', '|'}
 
-// layout is where a file's rows are and what its columns mean.
-type layout struct {
-	encoding  Encoding
-	delimiter byte
-	header    header
-}
-
-// open returns the rows below the headings.
-func (l layout) open(file io.Reader) (*table, error) {
-	t := newTable(l.encoding.decode(file), l.delimiter)
-	for {
-		r, err := t.next()
-		switch {
-		case errors.Is(err, io.EOF) || err == nil && r.line > l.header.line:
-			return nil, fileChanged // they were there a moment ago
-		case err != nil:
-			return nil, err
-		case r.line == l.header.line:
-			return t, nil
-		}
-	}
-}
-
-// findLayout tries the delimiters on the start of the file and takes the one
+// findLayout tries the delimiters on the start of a text and takes the one
 // under which most headings are understood, then the one that cuts the rows
 // most evenly, then the one that makes most columns.
-func findLayout(file io.Reader, e Encoding, o Options) (layout, error) {
-	sample := make([]byte, sniffSize)
-	n, err := io.ReadFull(e.decode(file), sample)
-	switch err {
-	case io.EOF:
-		return layout{}, emptyFile
-	case nil, io.ErrUnexpectedEOF:
-		sample = sample[:n]
-	default:
-		return layout{}, err
-	}
+func findLayout(sample []byte, open func() (io.Reader, error), o Options) (layout, error) {
 	candidates := delimiters
 	if directive, ok := separatorLine(sample); ok {
 		candidates = []byte{directive}
@@ -65,7 +31,13 @@ func findLayout(file io.Reader, e Encoding, o Options) (layout, error) {
 	if best.err != nil {
 		return layout{}, best.err
 	}
-	return layout{e, best.delimiter, best.header}, nil
+	return layout{format: Delimited, delimiter: best.delimiter, header: best.header, open: func() (rows, error) {
+		file, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return below(newTable(file, best.delimiter), best.header.line)
+	}}, nil
 }
 
 // separatorLine reads the line "sep=;" that Excel understands at the top.

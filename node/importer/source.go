@@ -81,6 +81,28 @@ func (s *source) again() (io.Reader, error) {
 	return s.file, nil
 }
 
+// random returns the file for reading at any place, from its start.
+func (s *source) random() io.ReaderAt {
+	if at, ok := s.file.(io.ReaderAt); ok {
+		return io.NewSectionReader(at, s.start, s.survey.total)
+	}
+	return seeking{s}
+}
+
+// seeking reads at any place what can only seek.
+type seeking struct{ *source }
+
+func (s seeking) ReadAt(p []byte, at int64) (int, error) {
+	if _, err := s.file.Seek(s.start+at, io.SeekStart); err != nil {
+		return 0, err
+	}
+	n, err := io.ReadFull(s.file, p)
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		err = io.EOF
+	}
+	return n, err
+}
+
 // close removes the copy, if there is one.
 func (s *source) close() {
 	if s.spool != nil {

@@ -30,12 +30,11 @@ func (e *evidence) note(line *int64, at int64) {
 
 // surveyColumns makes the second pass.
 func (j *job) surveyColumns(ctx context.Context) error {
-	t, err := j.table()
+	t, err := j.layout.open()
 	if err != nil {
 		return err
 	}
-	dates := j.columns(FieldDay, FieldConsentDate)
-	sums := j.columns(FieldAmount, FieldUnitPrice)
+	dates, sums := j.columns(FieldDay, FieldConsentDate), j.columns(FieldAmount, FieldUnitPrice)
 	rows := int64(0)
 	for {
 		r, err := t.next()
@@ -45,8 +44,11 @@ func (j *job) surveyColumns(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if r.blank() {
+		if r.blank() || j.repeatsHeadings(r) {
 			continue
+		}
+		if err := j.anotherTable(r); err != nil {
+			return err
 		}
 		if rows++; rows%MaxBatch == 0 {
 			if err := j.tell(ctx, StageChecking, rows); err != nil {
@@ -54,10 +56,10 @@ func (j *job) surveyColumns(ctx context.Context) error {
 			}
 		}
 		for i := range dates {
-			dates[i].date(cellAt(r.cells, dates[i].index), r.line, j.options.Mapping.Since1904)
+			dates[i].date(cellAt(r.cells, dates[i].index), r.line, j.layout.since1904)
 		}
 		for i := range sums {
-			sums[i].sum(cellAt(r.cells, sums[i].index), r.line)
+			sums[i].sum(r)
 		}
 	}
 	if rows == 0 {
@@ -100,9 +102,12 @@ func (s *surveyed) date(cell []byte, line int64, since1904 bool) {
 	}
 }
 
-func (s *surveyed) sum(cell []byte, line int64) {
-	text, reason := phrase(cell, maxShort)
-	if reason != "" || text == "" {
+// sum leaves out a number of the file's own: it tells nothing of how the others
+// are written.
+func (s *surveyed) sum(r row) {
+	line := r.line
+	text, reason := phrase(cellAt(r.cells, s.index), maxShort)
+	if r.exact(s.index) || reason != "" || text == "" {
 		return
 	}
 	f, ok := parseFigure(text)

@@ -19,8 +19,10 @@ const (
 
 // row is one row of a table. Its cells are valid until the next one is read.
 type row struct {
-	line   int64 // the physical line on which it starts
+	line   int64 // the physical line on which it starts, or the row of a sheet
 	cells  [][]byte
+	typed  []bool // which cells the file says are numbers or dates; nil if all are text
+	hidden bool   // by a filter, or by hand
 	broken Reason // if not "", there are no cells
 }
 
@@ -37,6 +39,10 @@ func (r row) blank() bool {
 	}
 	return true
 }
+
+// exact reports a cell that is a number or a date of the file's own, and not
+// the writing of one.
+func (r row) exact(i int) bool { return i < len(r.typed) && r.typed[i] }
 
 // table reads rows of RFC 4180 from text in UTF-8, in constant memory, with any
 // delimiter and any of the three line ends.

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"cmp"
 	"slices"
 
 	"coulisse/node/taxonomy"
@@ -18,11 +19,16 @@ func (c *converter) ticket(r row) (reason Reason) {
 	if t.Event, reason = c.phrases[FieldEvent].of(c.cell(r, FieldEvent)); reason != "" {
 		return reason
 	}
+	if !c.has(FieldEvent) {
+		t.Event = c.options.Mapping.Defaults[FieldEvent]
+	}
 	if t.Event == "" {
 		return ReasonNoEvent
 	}
-	if t.Day, reason = c.days.of(c.cell(r, FieldDay)); reason != "" {
-		return reason
+	if t.Day = protocol.Date(c.options.Mapping.Defaults[FieldDay]); c.has(FieldDay) {
+		if t.Day, reason = c.days.of(c.cell(r, FieldDay)); reason != "" {
+			return reason
+		}
 	}
 	if t.Order, reason = c.phrases[FieldOrder].of(c.cell(r, FieldOrder)); reason != "" {
 		return reason
@@ -31,7 +37,7 @@ func (c *converter) ticket(r row) (reason Reason) {
 		return reason
 	}
 	if !c.has(FieldVenue) {
-		t.Venue = c.options.MemberDefaults.Venue
+		t.Venue = cmp.Or(c.options.Mapping.Defaults[FieldVenue], c.options.MemberDefaults.Venue)
 	}
 	t.Discipline = c.discipline(r)
 	if t.Quantity, t.Cents, reason = c.sale(r); reason != "" {
@@ -51,7 +57,7 @@ func (c *converter) readDay(cell []byte) (protocol.Date, Reason) {
 	case text == "":
 		return "", ReasonNoDay
 	}
-	m, ok := parseMoment(text, c.options.Mapping.Since1904)
+	m, ok := parseMoment(text, c.layout.since1904)
 	if ok {
 		m, ok = m.settled(c.conventions.order[FieldDay])
 	}
@@ -65,7 +71,7 @@ func (c *converter) readDay(cell []byte) (protocol.Date, Reason) {
 // not know are worth a warning, not the row.
 func (c *converter) discipline(r row) string {
 	if !c.has(FieldDiscipline) {
-		return c.options.MemberDefaults.Discipline
+		return cmp.Or(c.options.Mapping.Defaults[FieldDiscipline], c.options.MemberDefaults.Discipline)
 	}
 	code, reason := c.disciplines.of(c.cell(r, FieldDiscipline))
 	if reason != "" {
@@ -121,6 +127,9 @@ func (c *converter) sale(r row) (quantity, cents int64, reason Reason) {
 			cents = -cents // written twice, meant once
 		}
 	}
+	if at := c.layout.header.cancelled; at >= 0 && c.cancelled[fold(string(cellAt(r.cells, at)))] {
+		quantity, cents = -max(quantity, -quantity), -max(cents, -cents)
+	}
 	if cents > protocol.MaxCents || cents < -protocol.MaxCents {
 		return 0, 0, ReasonBadAmount
 	}
@@ -155,6 +164,9 @@ func (c *converter) figure(r row, field Field) (figure, Reason) {
 	f, ok := parseFigure(text)
 	if !ok {
 		return figure{}, ReasonBadAmount
+	}
+	if r.exact(c.layout.header.column[field]) {
+		f.exact, f.decimal, f.ambiguous = true, Point, false
 	}
 	return f, ""
 }

@@ -6,75 +6,13 @@ import (
 	"errors"
 	"flag"
 	"io"
-	"maps"
 	"os"
 	"strings"
 	"testing"
 	"time"
-)
 
-// TestUglyFiles: what exports really look like, and what is left of them.
-func TestUglyFiles(t *testing.T) {
-	huge := strings.Repeat("z", 10<<20)
-	for name, c := range map[string]struct {
-		kind    Kind
-		file    string
-		rows    []string
-		refused map[Reason]int64
-	}{
-		"ragged": {People, "courriel,nom,cp\na.b@example.com\nc.d@example.com,x,H2X,\ne.f@example.com,x,H2X,y\n,,\n\n",
-			[]string{"2 a.b@example.com - ", "3 c.d@example.com - H2X"}, map[Reason]int64{ReasonTooManyCells: 1}},
-		"cell split over lines": {People, "courriel,nom,cp\na.b@example.com,Jean\nTremblay,H2X\nc.d@example.com,x,H2X\n",
-			[]string{"2 a.b@example.com - ", "4 c.d@example.com - H2X"}, map[Reason]int64{"no-at": 1}},
-		"10 MB in a cell": {People, "courriel,notes\na.b@example.com," + huge + "\nc.d@example.com,x\n",
-			[]string{"3 c.d@example.com - "}, map[Reason]int64{ReasonRowTooLong: 1}},
-		"100 KB in a cell": {People, "courriel,notes\na.b@example.com,\"" + huge[:100<<10] + "\"\nc.d@example.com,x\n",
-			[]string{"3 c.d@example.com - "}, map[Reason]int64{ReasonFieldTooLong: 1}},
-		"zero bytes": {People, "courriel,nom\na.b@example.com,\x00\nc.d@example.com,x\n\x1a",
-			[]string{"3 c.d@example.com - "}, map[Reason]int64{ReasonBinary: 1, "control-character": 1}},
-		"formulas": {People, "courriel,téléphone\n\"=\"\"a.b@example.com\"\"\",\"=\"\"5145550123\"\"\"\nc.d@example.com,'+15145550199\n",
-			[]string{"2 a.b@example.com +15145550123 ", "3 c.d@example.com +15145550199 "}, nil},
-		"rounded phones": {People, "courriel;téléphone\na.b@example.com;1,51456E+10\n;1,51456E+10\n",
-			[]string{"2 a.b@example.com - "}, map[Reason]int64{"phone-rounded": 1}},
-		"stray mark": {People, "courriel,nom\na.b@example.com,\"Jean\nc.d@example.com,\"Luc\"\ne.f@example.com,Eve\n",
-			[]string{"3 c.d@example.com - ", "4 e.f@example.com - "}, map[Reason]int64{ReasonBadQuote: 1}},
-		"old Macintosh": {People, "courriel;nom\ra.b@example.com;x\rc.d@example.com;y\r",
-			[]string{"2 a.b@example.com - ", "3 c.d@example.com - "}, nil},
-		"tabs": {People, "courriel\tnom, prénom\tcp\na.b@example.com\tTremblay, Marie; dite M.\tH2X 1Y4\n",
-			[]string{"2 a.b@example.com - H2X1Y4"}, nil},
-		"bars": {People, "courriel|nom|cp\na.b@example.com|Tremblay, Marie|H2X 1Y4\n",
-			[]string{"2 a.b@example.com - H2X1Y4"}, nil},
-		"commas among semicolons": {Tickets, "courriel;spectacle;date;montant\na.b@example.com;Oui, non, peut-être;2026-11-23;12,50\n",
-			[]string{"2 a.b@example.com -||Oui, non, peut-être|||2026-11-23|1|1250|"}, nil},
-		"one column": {People, "courriel\na.b@example.com\nc.d@example.com", []string{"2 a.b@example.com - ", "3 c.d@example.com - "}, nil},
-		"total at the end": {Tickets, "courriel;spectacle;date;qté;montant\na.b@example.com;Cid;2026-11-23;2;90,00 $\nTotal;;;2;90,00 $\n",
-			[]string{"2 a.b@example.com -||Cid|||2026-11-23|2|9000|"}, map[Reason]int64{"no-at": 1}},
-		"serial days": {Tickets, "courriel;spectacle;date\na.b@example.com;Cid;46349\nc.d@example.com;Cid;46349,8125\n",
-			[]string{"2 a.b@example.com -||Cid|||2026-11-23|1|0|", "3 c.d@example.com -||Cid|||2026-11-23|1|0|"}, nil},
-		"broken values": {Tickets, "email,event,date,quantity,amount,order\n" +
-			"a.b@example.com,,2026-11-23,1,1.00,\na.b@example.com,Cid,,1,1.00,\na.b@example.com,Cid,demain,1,1.00,\n" +
-			"a.b@example.com,Cid,2026-11-23,,1.00,\na.b@example.com,Cid,2026-11-23,1.5,1.00,\na.b@example.com,Cid,2026-11-23,1,free,\n" +
-			"a.b@example.com,Cid,2026-11-23,1,€5,\na.b@example.com,Cid,2026-11-23,1,999999999999999,\na.b@example.com,Cid,2026-11-23,9999999999,1,\n" +
-			"a.b@example.com,Cid,2026-11-23,1,1.00," + strings.Repeat("x", 201) + "\na.b@example.com," + strings.Repeat("x", 501) + ",2026-11-23,1,1.00,\n" +
-			"a.b@example.com,C\x07id,2026-11-23,1,1.00,\na.b@example.com,Cid,2026-11-23,\"1,000\",1.00,\n",
-			[]string{"14 a.b@example.com -||Cid|||2026-11-23|1000|100|"},
-			map[Reason]int64{ReasonNoEvent: 1, ReasonNoDay: 1, ReasonBadDate: 1, ReasonBadQuantity: 3, ReasonBadAmount: 3,
-				ReasonTextTooLong: 2, ReasonControl: 1}},
-		"only bad addresses": {People, "courriel,nom\ninfo@example.com,x\nmarie@example,x\nmarie,x\nm\u200b@example.com,x\na@b@c.com,x\né@example.com,x\na.b@example.com,x\n",
-			[]string{"8 a.b@example.com - "}, map[Reason]int64{"role-address": 1, "bad-domain": 1, "no-at": 1, "zero-width": 1, "many-at": 1, "not-ascii-local": 1}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			report, sink := take(t, c.file, options(c.kind))
-			wantRows(t, sink, c.rows...)
-			if got := reasons(report.RefusedBy); !maps.Equal(got, c.refused) {
-				t.Errorf("refused %v, want %v", got, c.refused)
-			}
-			if report.Rows != report.Kept+report.Refused {
-				t.Errorf("%d rows, %d kept, %d refused", report.Rows, report.Kept, report.Refused)
-			}
-		})
-	}
-}
+	"github.com/xuri/excelize/v2"
+)
 
 // TestReportHoldsNobody puts persons where reports and errors repeat what a
 // file says: headings, names of columns, unknown disciplines.
@@ -173,6 +111,17 @@ func FuzzImport(f *testing.F) {
 			f.Add(file, true)
 			f.Add(file, false)
 		}
+	}
+	for _, file := range []string{
+		workbook(f, func(book *excelize.File) {
+			sheet(f, book, "Sheet1", headings, []any{"a.b@example.com", 5145550123, 1, "Cid", "A", 46349, 1, 45.5, "H2X"})
+		}),
+		parquetFile(f, []sale{{Email: "a.b@example.com", Event: "Cid", Day: 20780, Quantity: 1, Amount: 4500}}),
+		`{"email": "a.b@example.com", "event": {"name": "Cid"}, "date": "2026-11-23", "quantity": 1e0, "x": [1, "]"]}` + "\n{\"email\": \"\\u00e9\"}",
+		`[{"email": "a.b@example.com"}, {"email": null, "phone": 5145550123}]`,
+	} {
+		f.Add([]byte(file), true)
+		f.Add([]byte(file), false)
 	}
 	f.Fuzz(func(t *testing.T, file []byte, people bool) {
 		o := options(Tickets)
