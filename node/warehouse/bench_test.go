@@ -1,7 +1,9 @@
 package warehouse
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"testing"
@@ -131,5 +133,30 @@ func BenchmarkMillionTickets(b *testing.B) {
 	})
 	if info, err := os.Stat(w.path(b)); err == nil {
 		b.Log("the file has ", info.Size()>>20, " MiB")
+	}
+}
+
+// BenchmarkTake takes batches of a busy site in: five events a visit, of which
+// half go on in the next batch.
+func BenchmarkTake(b *testing.B) {
+	for _, size := range []int{100, 1000, 10_000, 50_000} {
+		b.Run(fmt.Sprint(size, " events"), func(b *testing.B) {
+			w, rng, n := fresh(b), rand.New(rand.NewPCG(1, 2)), uint64(0)
+			events := make([]Event, size)
+			for b.Loop() {
+				b.StopTimer()
+				for i := range events {
+					n++
+					e := happening(n, 0, int(n/5000), []string{"page_view", "engagement"}[n%2], fmt.Sprint("/spectacles/", int(math.Exp(rng.Float64()*8))))
+					binary.BigEndian.PutUint64(e.Visitor[:], 1+n/uint64(size)*uint64(size)/10+uint64(rng.IntN(size/5)))
+					e.Engaged, e.Internal = 5*time.Second, n%5 > 0
+					e.Language, e.Device, e.Browser, e.System, e.Network = "fr-CA", "mobile", "Firefox", "Android", "24.48.10.0/24"
+					events[i] = e
+				}
+				b.StartTimer()
+				mustBatch(b, w, Batch{Events: events, Upto: then(int64(n))})
+			}
+			b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "events/s")
+		})
 	}
 }

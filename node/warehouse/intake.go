@@ -79,7 +79,7 @@ func (in *Intake) begin(ctx context.Context, run importer.Run) (err error) {
 	}
 	in.run, in.count, in.venues = run, 0, venueKeys{}
 	err = in.conn.Raw(func(raw any) (err error) {
-		conn := raw.(driver.Conn)
+		conn := bare(raw)
 		if in.rows, err = duckdb.NewAppender(conn, "temp", "main", "staged"); err != nil {
 			return err
 		}
@@ -128,6 +128,10 @@ func (in *Intake) Commit(ctx context.Context, report importer.Report) error {
 }
 
 func (in *Intake) merge(ctx context.Context, report []byte) error {
+	if err := in.w.await(ctx, in.w.writing); err != nil {
+		return err
+	}
+	defer func() { <-in.w.writing }()
 	tx, err := in.conn.BeginTx(ctx, nil)
 	if err != nil {
 		return err

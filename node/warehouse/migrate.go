@@ -10,9 +10,12 @@ import (
 //go:embed schema.sql
 var schemaSQL string
 
+//go:embed schema_events.sql
+var schemaEventsSQL string
+
 // migrations brings a store from version i to i+1, each in one transaction
 // with the number it reaches. A published one is never edited.
-var migrations = []string{schemaSQL}
+var migrations = []string{schemaSQL, schemaEventsSQL}
 
 func (w *Warehouse) migrate(ctx context.Context) error {
 	version, err := w.schemaVersion(ctx)

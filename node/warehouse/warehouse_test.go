@@ -253,18 +253,35 @@ func command(role, store string) *exec.Cmd {
 // killed where its parent asks for that.
 func child(role, store string) {
 	ctx := context.Background()
+	if strings.HasPrefix(role, "site ") {
+		siteChild(ctx, role, store)
+		return
+	}
 	w, err := Open(ctx, Config{Path: store})
 	if err != nil || role == "open" {
 		fmt.Println(err)
 		return
 	}
-	in := w.Intake()
+	if role == "rewrite" {
+		for fmt.Println("rewriting"); err == nil; err = w.Rewrite(ctx) {
+		}
+		fmt.Println(err)
+		os.Exit(1)
+	}
 	die := func(err error) {
 		if err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
 	}
+	if role == "taking" {
+		fmt.Println(role)
+		for n := int64(1); ; n++ {
+			_, err := w.Take(ctx, killed(n))
+			die(err)
+		}
+	}
+	in := w.Intake()
 	die(in.Begin(ctx, importer.Run{ID: "killed", Kind: importer.Tickets, Digest: "killed"}))
 	for batch := range slices.Chunk(crowd(killedRows), importer.MaxBatch) {
 		die(in.Tickets(ctx, batch))
