@@ -187,9 +187,9 @@ var gateways = map[string][]string{
 	"github.com/gtank/ristretto255":     {"crypto/oprf"},
 	"filippo.io/edwards25519":           {"crypto/oprf", "crypto/key", "crypto/internal/curve"},
 	"github.com/cloudflare/circl":       {"crypto/oprf", "deploy/rehearsal"}, // there as the independent check
-	"filippo.io/age":                    {"crypto/seal"},
+	"filippo.io/age":                    {"crypto/seal", "deploy/rehearsal"}, // there as the independent reader, as DuckDB is
 	"crypto/hpke":                       {"crypto/seal"},
-	"github.com/duckdb/duckdb-go":       {"node/warehouse", "deploy/load"},
+	"github.com/duckdb/duckdb-go":       {"node/warehouse", "deploy/load", "deploy/rehearsal"},
 	"github.com/cedar-policy/cedar-go":  {"policies"},
 	"github.com/nyaruka/phonenumbers":   {"node/identity"},
 	"golang.org/x/mod/sumdb/note":       {"protocol/checkpoint", "protocol/tiles/tilestest"},
@@ -198,6 +198,7 @@ var gateways = map[string][]string{
 	"github.com/prometheus":             {"coordinator/metrics", "node/monitor"},
 	"go.opentelemetry.io":               {"protocol/telemetry"},
 	"golang.org/x/time":                 {"coordinator/rpc"},
+	"github.com/x-way/crawlerdetect":    {"node/collect/bots"},
 }
 
 func TestEachLibraryHasOneGateway(t *testing.T) {

@@ -24,7 +24,7 @@ func TestWhichReplicasANodeBelieves(t *testing.T) {
 	client := coordclient.New(coordclient.Config{Addresses: []string{"127.0.0.1:1"}, Logger: slog.New(slog.DiscardHandler)})
 	defer client.Close()
 	n := &Node{
-		folder: f, witness: w, client: client, logger: slog.New(slog.DiscardHandler),
+		House: &House{folder: f, logger: slog.New(slog.DiscardHandler)}, witness: w, client: client,
 		membership: Membership{Federation: town.Federation, Route: route}, reissue: make(chan struct{}, 1),
 	}
 	n.certificate.Store(&tls.Certificate{Certificate: [][]byte{nil, []byte("the authority of before")}})

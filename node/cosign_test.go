@@ -113,8 +113,8 @@ func cosigner(t *testing.T, dir string, town *federationtest.Town, client *coord
 	town.Must(err)
 	t.Cleanup(func() { _ = w.Close() })
 	return &Node{
-		folder: &Folder{Dir: dir, Card: m.Card, node: m.Node}, membership: Membership{Federation: town.Federation},
-		logger: slog.New(slog.DiscardHandler), witness: w, client: client,
+		House:      &House{folder: &Folder{Dir: dir, Card: m.Card, node: m.Node}, logger: slog.New(slog.DiscardHandler)},
+		membership: Membership{Federation: town.Federation}, witness: w, client: client,
 	}
 }
 

@@ -29,7 +29,9 @@ func (n *Node) Import(ctx context.Context, r io.Reader, o importer.Options, tell
 	o.Progress = func(p importer.Progress) {
 		tell(ImportEvent{Stage: p.Stage, Bytes: p.Bytes, Total: p.Total, Rows: p.Rows, Refused: p.Refused})
 	}
-	report, err := importer.Import(ctx, r, o, n.warehouse.Intake())
+	into := n.intake()
+	report, err := importer.Import(ctx, r, o, into)
+	report = report.Less(importer.ReasonErased, into.out)
 	if err != nil {
 		return report, err
 	}

@@ -37,7 +37,7 @@ const (
 // it would.
 func Doctor(ctx context.Context, dir string, running bool, now time.Time) checkup.Report {
 	// DuckDB makes its journal as the umask has it; the folder's mode protects it.
-	r := checkup.Folder(dir, now, fileCard, fileFederation, fileWarehouse+".wal")
+	r := checkup.Folder(dir, now, fileCard, fileFederation, FileCollect, fileWarehouse+".wal")
 	r.Join(checkup.Space(dir, spareSpace+2*sizeOf(filepath.Join(dir, fileWarehouse))))
 	r.Join(checkup.Descriptors(manyFiles))
 	r.Join(evidence(filepath.Join(dir, dirLog)))
@@ -46,6 +46,9 @@ func Doctor(ctx context.Context, dir string, running bool, now time.Time) checku
 	if err != nil {
 		r.Join(because(checkup.Broken, err))
 		return r.Sorted()
+	}
+	if _, _, err := f.Collects(); err != nil {
+		r.Join(because(checkup.Broken, err))
 	}
 	m, err := f.Membership()
 	if err != nil {

@@ -164,9 +164,9 @@ var (
 )
 
 // Imported tells the node that there may be people without a token.
-func (n *Node) Imported() {
+func (h *House) Imported() {
 	select {
-	case n.changed <- struct{}{}:
+	case h.changed <- struct{}{}:
 	default:
 	}
 }

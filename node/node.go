@@ -20,10 +20,8 @@ import (
 	"coulisse/node/coordclient"
 	"coulisse/node/post"
 	"coulisse/node/rounds"
-	"coulisse/node/segment"
 	"coulisse/node/steward"
 	"coulisse/node/tokens"
-	"coulisse/node/warehouse"
 	"coulisse/node/witness"
 	"coulisse/protocol"
 	"coulisse/protocol/checkpoint"
@@ -43,13 +41,10 @@ type Config struct {
 // Node is a running member node. Its exported methods may be called at once,
 // while Run runs.
 type Node struct {
-	folder      *Folder
+	*House
 	membership  Membership
-	logger      *slog.Logger
 	certificate certificate
 
-	warehouse *warehouse.Warehouse
-	segments  *segment.Store
 	witness   *witness.Witness
 	client    *coordclient.Client
 	author    *author.Author
@@ -67,9 +62,6 @@ type Node struct {
 
 	// evaluations are the batches that members ask this steward for.
 	evaluations evaluations
-	// changed asks for the tokens of people who were just imported.
-	changed chan struct{}
-
 	// checkpoint is the newest one that this node has verified and cosigned.
 	checkpoint atomic.Pointer[checkpoint.Checkpoint]
 
@@ -84,26 +76,23 @@ type Node struct {
 // New opens everything that the node owns, in the order in which parts need
 // each other. Close undoes it.
 func New(ctx context.Context, cfg Config) (*Node, error) {
-	n := &Node{
-		folder: cfg.Folder, logger: cfg.Logger,
-		evaluations: newEvaluations(), changed: make(chan struct{}, 1), reissue: make(chan struct{}, 1),
-	}
+	n := &Node{evaluations: newEvaluations(), reissue: make(chan struct{}, 1)}
 	var err error
-	if n.membership, err = n.folder.Membership(); err != nil {
+	if n.membership, err = cfg.Folder.Membership(); err != nil {
 		return nil, err
 	}
 	n.way.Store(&n.membership.Route)
-	opened, err := n.folder.openTLS()
+	opened, err := cfg.Folder.openTLS()
 	if err != nil {
 		return nil, err
 	}
 	n.certificate.Store(&opened)
-	n.warehouse, err = warehouse.Open(ctx, warehouse.Config{Path: n.folder.path(fileWarehouse), MemoryMB: cfg.WarehouseMemory})
-	if err != nil {
+	if n.House, err = OpenHouse(ctx, cfg); err != nil {
 		return nil, err
 	}
+	n.pool = n
 	if n.witness, err = witness.Resume(n.folder.path(dirLog), n.membership.Federation, n.folder.node); err != nil {
-		return nil, errors.Join(err, n.warehouse.Close())
+		return nil, errors.Join(err, n.House.Close())
 	}
 	if aside := n.witness.Aside(); aside != "" {
 		n.logger.Warn("what an earlier version took for evidence against the coordinator is none by this one; the node goes on", "file", aside)
@@ -121,7 +110,6 @@ func (n *Node) assemble() error {
 		Logger:    n.logger,
 	})
 	self := n.folder.Card.ID
-	n.segments = segment.New(n.warehouse)
 	n.author = &author.Author{
 		Federation: n.membership.Federation, Member: self, Key: n.folder.node, Witness: n.witness, Log: n.client,
 	}
@@ -149,7 +137,7 @@ func (n *Node) Close() error {
 	if n.tokeniser != nil {
 		n.tokeniser.Close()
 	}
-	return errors.Join(n.witness.Close(), n.warehouse.Close())
+	return errors.Join(n.witness.Close(), n.House.Close())
 }
 
 // Pauses of the node's own work.
@@ -175,11 +163,19 @@ func (n *Node) Run(ctx context.Context) error {
 	parts.Go(func() { n.keepTokenising(ctx) })
 	parts.Go(func() { n.keepRenewing(ctx) })
 	parts.Go(func() { n.keepCosigning(ctx) })
+	parts.Go(func() { n.keepErasing(ctx) })
+	parts.Go(func() { n.keepExpiring(ctx) })
+	var collecting error
+	parts.Go(func() {
+		if collecting = n.collects(ctx); collecting != nil {
+			stop()
+		}
+	})
 	err := n.keepStepping(ctx)
 	stop()
 	parts.Wait()
 	n.rounds.Wait()
-	return err
+	return errors.Join(err, collecting)
 }
 
 // follow reads the log. What is this node's own trouble, such as a full disk,

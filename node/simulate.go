@@ -143,13 +143,18 @@ func viewsByDecision(tx federation.Tx) (map[protocol.Hash]governance.View, error
 	if err != nil {
 		return nil, err
 	}
-	view, err := governance.Replay(founding, nil)
+	view, err := governance.Replay(founding, nil, nil)
 	if err != nil {
 		return nil, err
 	}
 	views := map[protocol.Hash]governance.View{view.Last: view}
-	for _, d := range federation.Decisions(tx, 0) {
-		if view, err = view.Apply(d); err != nil {
+	chain := federation.Decisions(tx, 0)
+	ballots, err := governance.BallotsOf(federation.BallotsOf(tx, chain...))
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range chain {
+		if view, err = view.Apply(d, ballots); err != nil {
 			return nil, err
 		}
 		views[view.Last] = view

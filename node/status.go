@@ -50,6 +50,8 @@ type Status struct {
 	// member pays in a year; empty while no vote has said so.
 	Workers []protocol.MemberID `json:"workers"`
 	Fees    []protocol.Fee      `json:"fees"`
+	// Collected are the intake's figures; nil without one.
+	Collected *Collected `json:"collect,omitempty"`
 	// Unanswered says that the coordinator does not answer now.
 	Unanswered  bool      `json:"coordinator_silent,omitempty"`
 	Certificate time.Time `json:"certificate_until"`
@@ -117,6 +119,7 @@ func (n *Node) Status(ctx context.Context) (Status, error) {
 	if err := n.witness.View(func(tx federation.Tx) error { standing, err = n.readLog(tx, &s); return err }); err != nil {
 		return s, err
 	}
+	s.Collected = n.Collected()
 	n.diagnose(ctx, &s, standing)
 	return s, nil
 }
@@ -275,6 +278,9 @@ func (n *Node) diagnose(ctx context.Context, s *Status, standing bool) {
 			EN: "Correct the .cedar files of the folder policies/: until then this node answers no audience.",
 		})
 	}
+	if c := s.Collected; c != nil && c.Trouble != "" {
+		add(notStored.What, notStored.Do)
+	}
 	n.diagnoseTokens(s, add)
 }
 
@@ -338,6 +344,11 @@ var (
 	noStanding = Trouble{
 		protocol.Text{FR: "Votre organisation n'est pas un membre en règle de cette fédération.", EN: "Your organisation is not a member in good standing of this federation."},
 		protocol.Text{FR: "Faites proposer son admission par un membre.", EN: "Have a member propose its admission."},
+	}
+	notStored = Trouble{
+		protocol.Text{FR: "L'entrepôt ne prend pas les événements de vos sites\u00a0; ils attendent sur le disque.", EN: "The warehouse does not take your sites' events; they wait on disk."},
+		protocol.Text{FR: "Vérifiez la place sur le disque. Le nœud réessaie de lui-même, et rien n'est perdu tant que spool_mb n'est pas atteint.",
+			EN: "Check the room on disk. The node tries again by itself, and nothing is lost until spool_mb is reached."},
 	}
 	nobody = Trouble{
 		protocol.Text{FR: "Il n'y a encore personne dans l'entrepôt.", EN: "There is nobody in the warehouse yet."},

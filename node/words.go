@@ -70,6 +70,26 @@ var kinds = []struct {
 		FR: "Une version plus récente du programme a écrit ces données. Mettez le programme à jour.",
 		EN: "A newer version of the program wrote these data. Upgrade the program.",
 	}},
+	{warehouse.ErrNoPerson, false, protocol.Text{
+		FR: "Personne n'a ce numéro dans l'entrepôt. Cherchez de nouveau avec «\u00a0coulisse person find\u00a0».",
+		EN: "Nobody in the warehouse has that number. Search again with “coulisse person find”.",
+	}},
+	{warehouse.ErrTaken, false, protocol.Text{
+		FR: "Une autre personne de l'entrepôt a cet identifiant. Voyez laquelle des deux est la bonne, puis effacez ou rectifiez l'autre.",
+		EN: "Another person in the warehouse has that identifier. Find out which of the two is right, then erase or rectify the other.",
+	}},
+	{warehouse.ErrBusy, false, protocol.Text{
+		FR: "L'entrepôt est lu depuis longtemps par une autre opération. Recommencez quand elle sera terminée.",
+		EN: "The warehouse has long been read by something else. Try again when that has ended.",
+	}},
+	{warehouse.ErrExporting, false, protocol.Text{
+		FR: "Une autre exportation est en cours. Recommencez quand elle sera terminée.",
+		EN: "Another export is running. Try again when it has ended.",
+	}},
+	{ErrNobody, false, protocol.Text{
+		FR: "L'entrepôt n'a personne sous ce courriel, ce téléphone, ce code de commande ou ce numéro.",
+		EN: "The warehouse has nobody under that address, telephone, order code or number.",
+	}},
 	{segment.ErrNotFound, false, protocol.Text{
 		FR: "Aucun segment ne porte ce nom. «\u00a0coulisse segment list\u00a0» montre ceux qu'il y a.",
 		EN: "No segment has that name. “coulisse segment list” shows which there are.",

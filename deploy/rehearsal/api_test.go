@@ -89,10 +89,17 @@ func wrongRequests(t *testing.T, socket string) {
 		{"POST", "/v1/audiences", `{"round":"zz"}`, 422, `"reason":"malformed"`},
 		{"POST", "/v1/audiences/preview", `{}`, 422, `"reason":"malformed"`},
 		{"POST", "/v1/audiences/draft", "houses: [", 422, "YAML"},
-		{"POST", "/v1/imports?map=x", "a,b", 400, `"reason":"usage"`},
+		{"POST", "/v1/imports?as_of=x", "a,b", 400, `"reason":"usage"`},
 		{"POST", "/v1/imports?kind=films", "a,b", 422, `"reason":"file"`},
 		{"POST", "/v1/imports?kind=people", "\x00\x01", 200, `"reason":"file"`}, // in its last line
 		{"GET", "/v1/audiences/abcdef/people", "", 404, `"reason":"not-found"`},
+		{"GET", "/v1/people/claire", "", 400, `"reason":"usage"`},
+		{"GET", "/v1/people/999", "", 404, `"reason":"not-found"`},
+		{"DELETE", "/v1/people/999", "", 404, `"reason":"not-found"`},
+		{"GET", "/v1/people/999/copy", "", 404, `"reason":"not-found"`},
+		{"PATCH", "/v1/people/999", `{"email":"info@example.org"}`, 422, `"reason":"malformed"`},
+		{"POST", "/v1/people/find", `{"words":"personne@example.org"}`, 404, `"reason":"not-found"`},
+		{"GET", "/v1/data?to=age1nobody", "", 422, "age1pq1"},
 	} {
 		request, err := http.NewRequest(c.method, "http://node"+c.path, strings.NewReader(c.body))
 		if err != nil {
@@ -127,7 +134,7 @@ func importOverSocket(t *testing.T, ctx context.Context, c *api.Client, csv stri
 		t.Errorf("report %+v", report)
 	}
 	var fault *api.Fault
-	if err := c.Import(ctx, strings.NewReader(csv), o, tell); !errors.As(err, &fault) || fault.Reason != api.ReasonFile {
+	if err := c.Import(ctx, strings.NewReader(csv), o, tell); !errors.As(err, &fault) || fault.Reason != api.ReasonTaken {
 		t.Errorf("the same file again: %v", err)
 	}
 	imports, err := c.Imports(ctx)
@@ -179,10 +186,10 @@ func votesOverSocket(t *testing.T, ctx context.Context, f *rehearsal.Federation,
 		page, err := c.Proposal(ctx, id.Short())
 		return err == nil && page.State == federation.ProposalOpen
 	})
-	if err := c.Vote(ctx, id.Short(), api.Ballot{Choice: protocol.For}); err != nil {
+	if err := c.Vote(ctx, api.Ballot{Votes: []node.Vote{{Choice: protocol.For, Proposal: id.Short()}}}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Vote(ctx, id.Short(), api.Ballot{Choice: protocol.Against}); err == nil {
+	if err := c.Vote(ctx, api.Ballot{Votes: []node.Vote{{Choice: protocol.Against, Proposal: id.Short()}}}); err == nil {
 		t.Error("a ballot was changed")
 	}
 	for _, m := range f.Members[1:] {

@@ -360,7 +360,7 @@ func (f *Federation) Vote(m *Member, id protocol.Hash, choice protocol.Choice) {
 		page, err := m.Node.Proposal(id.String())
 		return err == nil && page.State == federation.ProposalOpen
 	})
-	f.must(m.Node.Vote(ctx, id.String(), choice, ""))
+	f.must(m.Node.Vote(ctx, "", node.Vote{Choice: choice, Proposal: id.String()}))
 }
 
 // Decided waits until every running node has counted a decision.

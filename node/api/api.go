@@ -87,6 +87,7 @@ const (
 	ReasonDenied      Reason = "denied"      // by the policies
 	ReasonRefused     Reason = "refused"     // by the protocol or the node
 	ReasonFile        Reason = "file"        // a file cannot be imported
+	ReasonTaken       Reason = "taken"       // this very file was imported before
 	ReasonUnavailable Reason = "unavailable" // try again
 	ReasonUnproven    Reason = "unproven"    // a record does not prove what it states
 	ReasonFailed      Reason = "failed"
@@ -100,15 +101,22 @@ var reasons = []struct {
 }{
 	{errRequest, ReasonUsage, http.StatusBadRequest},
 	{node.ErrDenied, ReasonDenied, http.StatusForbidden},
+	{node.ErrNotEnrolled, ReasonRefused, http.StatusConflict},
+	{errNoIntake, ReasonNotFound, http.StatusNotFound},
 	{refusal.ErrUnavailable, ReasonUnavailable, http.StatusServiceUnavailable},
 	{record.ErrRecord, ReasonUnproven, http.StatusBadGateway},
 	{federation.ErrNotFound, ReasonNotFound, http.StatusNotFound},
 	{segment.ErrNotFound, ReasonNotFound, http.StatusNotFound},
 	{rounds.ErrNoLabels, ReasonNotFound, http.StatusNotFound},
+	{node.ErrNobody, ReasonNotFound, http.StatusNotFound},
+	{warehouse.ErrNoPerson, ReasonNotFound, http.StatusNotFound},
+	{warehouse.ErrTaken, ReasonRefused, http.StatusConflict},
+	{warehouse.ErrBusy, ReasonUnavailable, http.StatusServiceUnavailable},
+	{warehouse.ErrExporting, ReasonUnavailable, http.StatusConflict},
 	{draft.ErrDraft, ReasonMalformed, http.StatusUnprocessableEntity},
 	{policies.ErrRefused, ReasonMalformed, http.StatusUnprocessableEntity},
 	{segment.ErrUnknownDiscipline, ReasonMalformed, http.StatusUnprocessableEntity},
-	{warehouse.ErrAlreadyImported, ReasonFile, http.StatusConflict},
+	{warehouse.ErrAlreadyImported, ReasonTaken, http.StatusConflict},
 	{warehouse.ErrImporting, ReasonUnavailable, http.StatusConflict},
 	{federation.ErrRefused, ReasonRefused, http.StatusConflict},
 	{protocol.ErrMalformed, ReasonMalformed, http.StatusUnprocessableEntity},
@@ -144,11 +152,11 @@ type (
 		Definition protocol.Definition `json:"definition"`
 		Pooled     bool                `json:"pooled"`
 	}
-	// Ballot casts the organisation's voice.
+	// Ballot casts the organisation's voice, on one proposal or an agenda of them.
 	Ballot struct {
-		Choice protocol.Choice `json:"choice"`
 		// For is the member whose voice this one carries; empty for its own.
-		For protocol.MemberID `json:"for,omitempty"`
+		For   protocol.MemberID `json:"for,omitempty"`
+		Votes []node.Vote       `json:"votes"`
 	}
 	// Proposed names a new proposal.
 	Proposed struct {

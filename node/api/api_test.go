@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 		{protocol.Refuse(draft.ErrDraft, "fr", "en"), ReasonMalformed, 422, 1},
 		{fmt.Errorf("x: %w", protocol.ErrMalformed), ReasonMalformed, 422, 1},
 		{&importer.Problem{Code: importer.ProblemEmpty, Text: protocol.Text{FR: "vide", EN: "empty"}}, ReasonFile, 422, 1},
-		{warehouse.ErrAlreadyImported, ReasonFile, 409, 1},
+		{warehouse.ErrAlreadyImported, ReasonTaken, 409, 1},
 		{federation.ErrRefused, ReasonRefused, 409, 1},
 		{errors.New("the disk is gone"), ReasonFailed, 500, 1},
 		{errors.New(strings.Repeat("é", 5000)), ReasonFailed, 500, 1},
@@ -135,22 +135,24 @@ func TestLines(t *testing.T) {
 }
 
 func TestImportOptions(t *testing.T) {
-	r := &http.Request{URL: &url.URL{RawQuery: "kind=people&file=a.csv&region=CA&as_of=2026-03-01T10:00:00Z&map=email%3DAdresse+2&map=phone%3D-"}}
+	r := &http.Request{URL: &url.URL{RawQuery: "kind=people&file=a.csv&region=CA&as_of=2026-03-01T10:00:00Z&mapping=%7B%22columns%22%3A%7B%22email%22%3A%22Adresse+2%22%2C%22phone%22%3A%22-%22%7D%7D"}}
 	o, err := importOptions(r)
 	if err != nil || o.Kind != importer.People || o.AsOf.Year() != 2026 || o.Mapping.Columns["email"] != "Adresse 2" || o.Mapping.Columns["phone"] != "-" {
 		t.Errorf("%+v, %v", o, err)
 	}
-	for _, query := range []string{"map=email", "as_of=yesterday"} {
-		if _, err := importOptions(&http.Request{URL: &url.URL{RawQuery: query}}); !errors.Is(err, errRequest) {
-			t.Errorf("%s: %v", query, err)
-		}
+	if _, err := importOptions(&http.Request{URL: &url.URL{RawQuery: "as_of=yesterday"}}); !errors.Is(err, errRequest) {
+		t.Errorf("as_of: %v", err)
+	}
+	var problem *importer.Problem
+	if _, err := importOptions(&http.Request{URL: &url.URL{RawQuery: "mapping=%7Bcolums%3A+%7B%7D%7D"}}); !errors.As(err, &problem) {
+		t.Errorf("mapping: %v", err)
 	}
 }
 
 // FuzzRequests: whatever is sent, a request decodes to what encodes to itself,
 // or is refused.
 func FuzzRequests(f *testing.F) {
-	f.Add([]byte(`{"choice":"for"}`))
+	f.Add([]byte(`{"for":"ab","votes":[{"choice":"for","proposal":"dfb462535ed8"}]}`))
 	f.Add([]byte(`{"definition":{"name":"a-b","title":{"fr":"a","en":"b"}},"pooled":true}`))
 	f.Add([]byte(`{"title":{"fr":"a","en":"b"},"reason":{"fr":"a","en":"b"},"effect":{"expel":"ab"},"closes":1}`))
 	f.Add([]byte(`{"round":"00","operation":"match","sources":[],"rule":{"any":[{"source":"x"}]},"recipients":null,"noise":{"total":1,"sources":1}}`))

@@ -143,20 +143,11 @@ func (c *Client) Import(ctx context.Context, file io.Reader, o importer.Options,
 	if !o.AsOf.IsZero() {
 		q.Set("as_of", o.AsOf.UTC().Format(time.RFC3339))
 	}
-	for field, heading := range o.Mapping.Columns {
-		q.Add("map", string(field)+"="+heading)
+	mapping, err := json.Marshal(o.Mapping)
+	if err != nil {
+		return fmt.Errorf("writing the mapping down: %w", err)
 	}
-	for name, value := range map[string]string{
-		"date_order": string(o.Mapping.DateOrder), "decimal": string(o.Mapping.Decimal),
-		"encoding": string(o.Mapping.Encoding), "delimiter": o.Mapping.Delimiter,
-	} {
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if o.Mapping.Since1904 {
-		q.Set("since_1904", "true")
-	}
+	q.Set("mapping", string(mapping)) // JSON is YAML
 	return stream(ctx, c, http.MethodPost, at("imports")+"?"+q.Encode(), file, tell)
 }
 
@@ -225,8 +216,8 @@ func (c *Client) Cosign(ctx context.Context, id string) error {
 
 // Vote casts the organisation's ballot, or that of a member whose voice it
 // carries.
-func (c *Client) Vote(ctx context.Context, id string, b Ballot) error {
-	_, err := send[struct{}](ctx, c, http.MethodPost, at("proposals", id, "ballot"), b)
+func (c *Client) Vote(ctx context.Context, b Ballot) error {
+	_, err := send[struct{}](ctx, c, http.MethodPost, at("ballots"), b)
 	return err
 }
 

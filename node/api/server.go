@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"coulisse/node"
@@ -90,10 +89,14 @@ const drain = 5 * time.Second
 // Serve answers on the listener until ctx ends, and lets answers under way
 // finish.
 func Serve(ctx context.Context, listener net.Listener, n *node.Node, logger *slog.Logger) error {
+	return serve(ctx, listener, Handler(ctx, n), logger)
+}
+
+func serve(ctx context.Context, listener net.Listener, routes http.Handler, logger *slog.Logger) error {
 	asking, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	server := &http.Server{
-		Handler:           Handler(ctx, n),
+		Handler:           routes,
 		ReadHeaderTimeout: 10 * time.Second,
 		MaxHeaderBytes:    64 << 10,
 		BaseContext:       func(net.Listener) context.Context { return asking },
@@ -131,6 +134,8 @@ func Handler(stopping context.Context, n *node.Node) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", answer(func(r *http.Request) (any, error) { return n.Status(r.Context()) }))
 	logRoutes(mux, n)
+	collectRoutes(mux, n.House)
+	personRoutes(mux, n.House)
 	mux.HandleFunc("GET /v1/imports", answer(func(r *http.Request) (any, error) { return n.Imports(r.Context()) }))
 	mux.HandleFunc("POST /v1/imports", s.imports)
 
@@ -156,7 +161,7 @@ func Handler(stopping context.Context, n *node.Node) http.Handler {
 	mux.HandleFunc("POST /v1/proposals/{id}/cosignature", answer(func(r *http.Request) (any, error) {
 		return struct{}{}, n.Cosign(r.Context(), r.PathValue("id"))
 	}))
-	mux.HandleFunc("POST /v1/proposals/{id}/ballot", answer(s.vote))
+	mux.HandleFunc("POST /v1/ballots", answer(s.vote))
 	governanceRoutes(mux, n)
 	mux.HandleFunc("GET /v1/proposals/{id}/decisions", answer(func(r *http.Request) (any, error) { return n.ExportDecisions(r.PathValue("id")) }))
 
@@ -224,7 +229,7 @@ func (s server) vote(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{}{}, s.n.Vote(r.Context(), r.PathValue("id"), asked.Choice, asked.For)
+	return struct{}{}, s.n.Vote(r.Context(), asked.For, asked.Votes...)
 }
 
 func (s server) draftAudience(r *http.Request) (any, error) {
@@ -326,19 +331,11 @@ func importOptions(r *http.Request) (importer.Options, error) {
 			return o, fmt.Errorf("%w: as_of is an instant", errRequest)
 		}
 	}
-	o.Mapping = importer.Mapping{
-		DateOrder: importer.DateOrder(q.Get("date_order")), Decimal: importer.Decimal(q.Get("decimal")),
-		Encoding: importer.Encoding(q.Get("encoding")), Delimiter: q.Get("delimiter"), Since1904: q.Get("since_1904") == "true",
-	}
-	if len(q["map"]) > 0 {
-		o.Mapping.Columns = map[importer.Field]string{}
-	}
-	for _, pair := range q["map"] {
-		field, heading, ok := strings.Cut(pair, "=")
-		if !ok {
-			return o, fmt.Errorf("%w: a mapping is field=Heading", errRequest)
+	if mapping := q.Get("mapping"); mapping != "" {
+		var err error
+		if o.Mapping, err = importer.ParseMapping([]byte(mapping)); err != nil {
+			return o, err
 		}
-		o.Mapping.Columns[importer.Field(field)] = heading
 	}
 	return o, nil
 }

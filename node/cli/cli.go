@@ -29,7 +29,7 @@ import (
 func Commands(version string) []*cobra.Command {
 	l := speech(command.Language(os.Args[1:], os.Getenv))
 	return []*cobra.Command{
-		nodeCommand(l, version), importCommand(l), segmentCommand(l), policyCommand(l), proposalCommand(l), audienceCommand(l), logCommand(l),
+		nodeCommand(l, version), importCommand(l), segmentCommand(l), personCommand(l), dataCommand(l), policyCommand(l), proposalCommand(l), audienceCommand(l), logCommand(l), withdrawCommand(l), collectCommand(l),
 	}
 }
 

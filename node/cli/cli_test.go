@@ -68,9 +68,9 @@ func must(err error) {
 
 func TestScripts(t *testing.T) {
 	town, files := published(t)
-	founding, err := federation.Founding(&town.Log)
+	decisions, err := record.ChainOf(&town.Log, town.View().Decisions)
 	town.Must(err)
-	chain, err := protocol.Indented(record.Chain{Format: record.ChainFormat, Founding: founding, Decisions: federation.Decisions(&town.Log, 0)})
+	chain, err := protocol.Indented(decisions)
 	town.Must(err)
 	copied, proof := archived(t, town)
 	testscript.Run(t, testscript.Params{

@@ -23,11 +23,11 @@ func nodeCommand(l speech, version string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "node",
 		Short: l.say("Le nœud de votre organisation", "Your organisation's node"),
-		Long: l.say("Un nœud garde les données et les clés de votre organisation, et prend part à la fédération pour elle.\nIl n'ouvre aucun port.",
-			"A node keeps your organisation's data and keys, and takes part in the federation for it.\nIt opens no port."),
+		Long: l.say("Un nœud garde les données et les clés de votre organisation, et prend part à la fédération pour elle.\nIl n'ouvre aucun port, sauf pour la balise de vos propres sites s'il y a un collect.yaml.",
+			"A node keeps your organisation's data and keys, and takes part in the federation for it.\nIt opens no port, but for the tag of your own sites if there is a collect.yaml."),
 	}
 	cmd.AddCommand(initCommand(l), assentCommand(l), enrollCommand(l), serveCommand(l, version), statusCommand(l), doctorCommand(l),
-		changeKeysCommand(l), leaveCommand(l))
+		changeKeysCommand(l))
 	return cmd
 }
 
@@ -202,8 +202,13 @@ func serveCommand(l speech, version string) *cobra.Command {
 					return inWords(err)
 				}
 				log.InfoContext(cmd.Context(), "the node starts", "member", string(f.Card.ID), "version", version)
-				err = serve(cmd.Context(), node.Config{Folder: f, Logger: log, WarehouseMemory: memory}, health)
-				if !errors.Is(err, node.ErrNewKeys) {
+				cfg := node.Config{Folder: f, Logger: log, WarehouseMemory: memory}
+				if alone(f) {
+					err = serveHouse(cmd.Context(), cfg)
+				} else {
+					err = serve(cmd.Context(), cfg, health)
+				}
+				if !errors.Is(err, node.ErrNewKeys) && !errors.Is(err, node.ErrEnrolled) {
 					return inWords(err)
 				}
 			}
@@ -277,6 +282,7 @@ func (p *printer) status(s node.Status) {
 		[2]string{p.say("Personnes", "People"), fmt.Sprintf(p.say("%s, dont %s consentent à la mise en commun et %s à l'activation", "%s, of whom %s consent to pooling and %s to activation"),
 			p.number(s.Warehouse.People), p.number(s.Warehouse.Consented[protocol.PurposePooling]), p.number(s.Warehouse.Consented[protocol.PurposeActivation]))},
 		[2]string{p.say("Billets", "Tickets"), p.number(s.Warehouse.Tickets)},
+		[2]string{p.say("Événements", "Events"), p.events(s.Collected)},
 		[2]string{p.say("Jetons", "Tokens"), p.tokens(s)},
 		[2]string{p.say("Journal", "Log"), fmt.Sprintf(p.say("%s entrées vérifiées, tête %s", "%s entries verified, head %s"), p.number(s.Log.Size), s.Log.Root.Short())},
 		[2]string{p.say("Membres", "Members"), p.number(int64(s.Members))},

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"coulisse/node"
+	"coulisse/node/api"
 	"coulisse/node/tokens"
 	"coulisse/protocol"
 	"coulisse/protocol/federation"
@@ -123,9 +124,8 @@ func TestChainWithActs(t *testing.T) {
 	town.Must(town.ChangeKeys(town.Members[1]))
 	town.Must(federationtest.Vote(town, town.Members[3], protocol.Leave{Member: town.Members[3].ID}))
 	town.Decide(protocol.Effect{GrantBudget: &protocol.Grant{NanoRho: 1}})
-	founding, err := federation.Founding(&town.Log)
+	chain, err := record.ChainOf(&town.Log, town.View().Decisions)
 	town.Must(err)
-	chain := record.Chain{Format: record.ChainFormat, Founding: founding, Decisions: federation.Decisions(&town.Log, 0)}
 	_, err = chain.Verify(town.Federation)
 	town.Must(err)
 	var b bytes.Buffer
@@ -163,5 +163,20 @@ func TestDates(t *testing.T) {
 	}
 	if _, err := instantOf("--closes", "4/12/2026", 0); err == nil {
 		t.Error("4/12/2026 passes for a date")
+	}
+}
+
+// A title is its author's words, and does not pass for a vote that is not on the
+// ballot.
+func TestBallotIsALineAVote(t *testing.T) {
+	var b bytes.Buffer
+	p := &printer{out: &b, lang: "en"}
+	lines := []node.ProposalLine{
+		{ID: hash("p"), Title: text("Un", "One\n  148de9c5a7a4  for          Another\r\x1b[1A")}, {ID: hash("q"), Title: text("Deux", "Two")},
+	}
+	ballot := api.Ballot{Votes: []node.Vote{{Choice: protocol.For}, {Choice: protocol.Against}}}
+	p.votes(ballot, lines, func(line node.ProposalLine) string { return line.Title.In(p.lang) })
+	if got := strings.Split(strings.TrimSpace(b.String()), "\n"); len(got) != 2 || !strings.HasPrefix(got[1], "  "+hash("q").Short()) {
+		t.Errorf("%q", got)
 	}
 }

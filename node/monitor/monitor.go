@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"coulisse/node"
+	"coulisse/node/collect"
 	"coulisse/protocol"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -72,6 +73,10 @@ var (
 	votes    = describe("votes_awaited", "Open votes that wait for this member's voice, or for one that it carries.")
 	troubles = describe("troubles", "Things that are wrong, as `coulisse node status` lists them.")
 	expiry   = describe("certificate_seconds", "Time until the certificate expires.")
+	accepted = describe("events_accepted_total", "Events that were acknowledged and kept, since the start.")
+	stored   = describe("events_stored_total", "Events that the warehouse has taken, since the start.")
+	waiting  = describe("events_waiting_bytes", "What waits on disk for the warehouse.")
+	refused  = prometheus.NewDesc("coulisse_node_events_refused_total", "What was not kept, since the start.", []string{"reason"}, nil)
 )
 
 func describe(name, help string) *prometheus.Desc {
@@ -80,7 +85,7 @@ func describe(name, help string) *prometheus.Desc {
 
 // Describe implements prometheus.Collector.
 func (figures) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{people, tickets, tokens, entries, age, rounds, votes, troubles, expiry} {
+	for _, d := range []*prometheus.Desc{people, tickets, tokens, entries, age, rounds, votes, troubles, expiry, accepted, stored, waiting, refused} {
 		to <- d
 	}
 }
@@ -101,7 +106,20 @@ func (f figures) Collect(to chan<- prometheus.Metric) {
 	} {
 		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value)
 	}
+	if s.Collected != nil {
+		collected(s.Collected.Figures, to)
+	}
 	if s.Log.Size > 0 {
 		to <- prometheus.MustNewConstMetric(age, prometheus.GaugeValue, time.Since(s.Log.At.Time()).Seconds())
+	}
+}
+
+// collected are the intake's figures.
+func collected(f collect.Figures, to chan<- prometheus.Metric) {
+	to <- prometheus.MustNewConstMetric(accepted, prometheus.CounterValue, float64(f.Accepted))
+	to <- prometheus.MustNewConstMetric(stored, prometheus.CounterValue, float64(f.Stored))
+	to <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(f.Waiting))
+	for reason, n := range f.Refused.ByReason() {
+		to <- prometheus.MustNewConstMetric(refused, prometheus.CounterValue, float64(n), reason)
 	}
 }
