@@ -9,6 +9,7 @@ import (
 var (
 	endTitle  = text("Ce que la fédération a trouvé, et ce qui est vrai", "What the federation found, and what is true")
 	endTale   = text("On ne connaît la vérité que parce que ces gens sont inventés\u00a0: un petit programme les a comptés tous ensemble, ce qu’une vraie fédération ne peut jamais faire.", "The truth is known only because these people are invented: a small program has counted them all in one place, which a real federation can never do.")
+	endNote   = text("95\u00a0%\u00a0: un intervalle sur vingt manque le vrai nombre, et on ne peut pas savoir lequel.", "95%: one interval in twenty misses the truth, and nobody can tell which.")
 	workTitle = text("Ce que cela a demandé", "What it took")
 	workNote  = text(
 		"Octets\u00a0: tout ce que cette machine s’est envoyé à elle-même pendant l’acte, soit les messages des nœuds et la réplication entre les trois répliques, avec TLS et TCP, et d’autres programmes s’il y en a.",
@@ -24,6 +25,7 @@ func (s *story) conclude(ctx context.Context) error {
 	s.screen.paragraph(s.screen.say(endTale))
 	s.screen.table(s.findings())
 	s.screen.blank()
+	s.screen.paragraph(s.screen.say(endNote))
 	s.screen.title(s.screen.say(workTitle))
 	s.screen.table(s.work())
 	s.screen.blank()
@@ -48,10 +50,10 @@ func (s *story) findings() *table {
 	lang := s.screen.lang
 	figure := func(name string, f protocol.Figure, truth int) {
 		if f.Suppressed != "" {
-			t.add(name, "–", "–", number(int64(truth), lang), say("non publié", "not published"))
+			t.add(name, "–", "–", number(int64(truth), lang), say("retenu", "withheld"))
 			return
 		}
-		held := say("non (1 fois sur 20)", "no (1 in 20)")
+		held := say("non", "no")
 		if f.Low <= int64(truth) && int64(truth) <= f.High {
 			held = say("oui", "yes")
 		}

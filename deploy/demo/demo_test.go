@@ -260,3 +260,22 @@ func TestFallenNodeEndsTheStory(t *testing.T) {
 		t.Error("the folder is still there")
 	}
 }
+
+// TestFindingsFit checks the last table as it is one time in twenty.
+func TestFindingsFit(t *testing.T) {
+	for _, lang := range []string{"fr", "en"} {
+		for name, size := range map[string]protocol.Figure{
+			"missed": {Value: 123_456, Low: 123_400, High: 123_500}, "withheld": {Suppressed: protocol.BelowFloor},
+		} {
+			var out strings.Builder
+			s := &story{screen: newScreen(&out, lang), outcome: Outcome{Truth: 1280}}
+			s.outcome.Result = protocol.Result{Size: size, Sources: []protocol.SourceFigure{{Source: protocol.SourceName(newspaper), Figure: size}}}
+			s.screen.table(s.findings())
+			for _, line := range strings.Split(out.String(), "\n") {
+				if length(line) > widest {
+					t.Errorf("%s, %s: a line of %d characters: %s", lang, name, length(line), line)
+				}
+			}
+		}
+	}
+}
