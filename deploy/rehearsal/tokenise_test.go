@@ -227,7 +227,7 @@ func checkTokens(t *testing.T, f *rehearsal.Federation, people int) {
 	must(t, err)
 	defer cache.Close()
 	made := map[warehouse.PersonID]oprf.Token{}
-	everybody := house.Evaluate(t.Context(), protocol.Definition{Name: "all"}, protocol.PurposePooling)
+	everybody := house.Evaluate(t.Context(), protocol.Definition{Name: "all", Title: protocol.Text{FR: "Tous", EN: "All"}}, protocol.PurposePooling)
 	must(t, cache.Select(t.Context(), everybody, func(id warehouse.PersonID, token *oprf.Token) error { made[id] = *token; return nil }))
 	same := 0
 	for person, err := range house.Persons(t.Context(), protocol.PurposePooling, 0) {
