@@ -139,11 +139,7 @@ func personExport(l speech) *cobra.Command {
 			if out == "" {
 				return command.Misused("Nommez le fichier à écrire avec --out.", "Name the file to write with --out.")
 			}
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			person, err := one(cmd, c, args[0])
+			c, person, err := one(cmd, args[0])
 			if err != nil {
 				return err
 			}

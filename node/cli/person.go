@@ -53,18 +53,22 @@ func named(cmd *cobra.Command, words string) (api.Search, error) {
 
 var errSeveral = errors.New("several people have that name")
 
-// one finds the one person that a command names.
-func one(cmd *cobra.Command, c *api.Client, words string) (node.PersonLine, error) {
+// one asks the node for the one person that a command names.
+func one(cmd *cobra.Command, words string) (*api.Client, node.PersonLine, error) {
+	c, err := client(cmd)
+	if err != nil {
+		return nil, node.PersonLine{}, err
+	}
 	search, err := named(cmd, words)
 	if err != nil {
-		return node.PersonLine{}, err
+		return nil, node.PersonLine{}, err
 	}
 	found, err := c.FindPeople(cmd.Context(), search)
 	switch {
 	case err != nil:
-		return node.PersonLine{}, err
+		return nil, node.PersonLine{}, err
 	case len(found.People) == 0:
-		return node.PersonLine{}, protocol.Refuse(node.ErrNobody,
+		return nil, node.PersonLine{}, protocol.Refuse(node.ErrNobody,
 			"cette personne a été effacée le %[1]s (effacement %[2]s)\u00a0; rien n'est gardé d'elle",
 			"this person was erased on %[1]s (erasure %[2]s); nothing is kept of them", day(found.Erased.At.Time()), found.Erased.Erasure)
 	case len(found.People) > 1:
@@ -72,11 +76,11 @@ func one(cmd *cobra.Command, c *api.Client, words string) (node.PersonLine, erro
 		for i, p := range found.People {
 			numbers[i] = fmt.Sprintf("#%d", p.Number)
 		}
-		return node.PersonLine{}, protocol.Refuse(errSeveral,
+		return nil, node.PersonLine{}, protocol.Refuse(errSeveral,
 			"plusieurs personnes portent ce nom\u00a0: %s\u00a0; «\u00a0coulisse person find\u00a0» les montre, nommez l'une par son numéro",
 			"several people have that name: %s; “coulisse person find” shows them, name one by its number", strings.Join(numbers, ", "))
 	}
-	return found.People[0], nil
+	return c, found.People[0], nil
 }
 
 func personFind(l speech) *cobra.Command {
@@ -135,11 +139,7 @@ func personShow(l speech) *cobra.Command {
 			"Shows what is held, table by table. --json gives every row; “coulisse person export” is for handing it to the person."),
 		Args: command.Arguments("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			person, err := one(cmd, c, args[0])
+			c, person, err := one(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -166,11 +166,7 @@ func personRectify(l speech) *cobra.Command {
 				return command.Misused("Dites ce qui est à corriger\u00a0: --email, --phone ou --postal.", "Say what is to be corrected: --email, --phone or --postal.")
 			}
 			to.Region, _ = cmd.Flags().GetString("region")
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			person, err := one(cmd, c, args[0])
+			c, person, err := one(cmd, args[0])
 			if err != nil {
 				return err
 			}
@@ -205,11 +201,7 @@ func personErase(l speech) *cobra.Command {
 			if args[0] == "-" && !yes {
 				return command.Misused("L'entrée standard ne peut pas nommer et confirmer\u00a0: ajoutez --yes.", "Standard input cannot both name and confirm: add --yes.")
 			}
-			c, err := client(cmd)
-			if err != nil {
-				return err
-			}
-			person, err := one(cmd, c, args[0])
+			c, person, err := one(cmd, args[0])
 			if err != nil {
 				return err
 			}
